@@ -1,0 +1,46 @@
+"""What every test run needs: an Airflow of its own, no AWS account, and the real servers.
+
+The environment is set when pytest loads this file, which is before any test module imports Airflow: Airflow
+reads its configuration once, at import.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+
+def _isolate() -> None:
+    # What the caller's shell knows of another Airflow or of an AWS account must not reach the tests.
+    for name in list(os.environ):
+        if name.startswith(("AIRFLOW_", "AWS_", "SFDM_TEST_")):
+            del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="sfdm-tests-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # Without it boto3 asks the metadata service of a machine that is not there, for seconds.
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+_isolate()

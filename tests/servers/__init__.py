@@ -1,0 +1,1 @@
+"""The pytest plugin with the real servers."""

@@ -1,0 +1,1 @@
+"""Programs and helpers for people who work on this repository; not part of the package that is installed."""
