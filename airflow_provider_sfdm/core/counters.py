@@ -1,0 +1,107 @@
+"""The counters of a map run: what DescribeMapRun calls itemCounts and executionCounts.
+
+One ``Counts`` counts items, another counts child executions. Both have AWS's ten counters.
+Source: the DescribeMapRun API and recorded map runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+
+class MapRunStatus(StrEnum):
+    """The status of a map run. There is no TIMED_OUT: a map run whose parent timed out is ABORTED."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    ABORTED = "ABORTED"
+
+
+class ChildStatus(StrEnum):
+    """How a child execution ended, or PENDING when it never started."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    PENDING = "PENDING"
+
+
+_CAMEL = {
+    "pending": "pending",
+    "running": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "timed_out": "timedOut",
+    "aborted": "aborted",
+    "total": "total",
+    "results_written": "resultsWritten",
+    "failures_not_redrivable": "failuresNotRedrivable",
+    "pending_redrive": "pendingRedrive",
+}
+
+
+@dataclass(slots=True)
+class Counts:
+    """AWS's ten counters, of items or of child executions. ``total`` is the sum of the first six.
+
+    ``results_written`` is 0 while the map runs and ``total`` (pending included) once results are exported.
+    """
+
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    aborted: int = 0
+    total: int = 0
+    results_written: int = 0
+    failures_not_redrivable: int = 0
+    pending_redrive: int = 0
+
+    @property
+    def unsuccessful(self) -> int:
+        """What counts for the tolerance: failed and timed out, not aborted and not pending."""
+        return self.failed + self.timed_out
+
+    @property
+    def finished(self) -> int:
+        """All that ended, however it ended."""
+        return self.succeeded + self.failed + self.timed_out + self.aborted
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
+
+    def copy(self) -> Counts:
+        return replace(self)
+
+    def start(self, number: int) -> None:
+        """``number`` pending ones are running now."""
+        self.pending -= number
+        self.running += number
+
+    def end(self, status: ChildStatus, number: int) -> None:
+        """``number`` running ones ended with ``status`` (PENDING: they never really started)."""
+        self.running -= number
+        if status is ChildStatus.SUCCEEDED:
+            self.succeeded += number
+        elif status is ChildStatus.FAILED:
+            self.failed += number
+        elif status is ChildStatus.TIMED_OUT:
+            self.timed_out += number
+        elif status is ChildStatus.ABORTED:
+            self.aborted += number
+        else:
+            self.pending += number
+
+    def to_dict(self) -> dict[str, int]:
+        """The counters as DescribeMapRun spells them (``timedOut``, ``resultsWritten``, …)."""
+        return {camel: getattr(self, name) for name, camel in _CAMEL.items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, int]) -> Counts:
+        """Read DescribeMapRun's spelling back; counters that are missing are 0."""
+        return cls(**{name: int(data.get(camel, 0)) for name, camel in _CAMEL.items()})

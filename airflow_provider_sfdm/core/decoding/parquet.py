@@ -1,0 +1,243 @@
+"""Parquet files: a row is an object by column name.
+
+AWS does not say how types become JSON (only that rows do). Here:
+
+=========================================  ==================================================================
+null, boolean, integers, strings           themselves
+floats                                     themselves; NaN and the infinities, which JSON lacks, are null
+decimal                                    string of digits, ``"1.50"``, without an exponent
+binary, fixed size binary                  string, base64
+date                                       ``"2026-11-23"``
+time                                       ``"15:04:05"`` with the column's digits of a second
+timestamp                                  ``"2026-11-23T15:04:05.000"``; with a time zone in UTC and with ``Z``
+duration                                   number of seconds
+list, struct, map                          array, object, object (keys as text), their values by this table
+dictionary                                 as the type it encodes
+=========================================  ==================================================================
+
+Conversion is done a column at a time in Arrow, so that a plain column costs nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import ItemReaderFailed
+from ..json import dumps
+
+_BATCH_ROWS = 10_000
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+# The longest a value can be as JSON: "false", -9223372036854775808, -2.2250738585072014e-308.
+_BOOLEAN_SIZE, _INTEGER_SIZE, _FLOAT_SIZE, _NULL_SIZE = 5, 20, 24, 4
+
+
+class ParquetSource:
+    """A Parquet file opened for reading by row numbers. ``file`` has to be seekable.
+
+    All methods raise ItemReaderFailed naming ``source`` if the file is not Parquet, cut off or corrupt, or has a
+    column whose type has no JSON form.
+    """
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        self._source = source
+        try:
+            self._file = pq.ParquetFile(file)
+        except (pa.ArrowException, OSError) as error:
+            raise self._failed(error) from error
+        metadata = self._file.metadata
+        # Rows in each row group, in file order.
+        self.row_groups: list[int] = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+        self.names: tuple[str, ...] = tuple(self._file.schema_arrow.names)
+        self._nested = any(pa.types.is_nested(column.type) for column in self._file.schema_arrow)
+        if len(set(self.names)) != len(self.names):
+            raise ItemReaderFailed(f"{source}: two columns have the same name")
+
+    def rows(self, start_row: int, count: int) -> Iterator[dict[str, Any]]:
+        """``count`` rows (fewer at the end of the file) from ``start_row``, counted from 0.
+
+        Only the row groups that hold them are read, 10,000 rows at a time.
+        """
+        first = 0
+        groups: list[int] = []
+        skip = 0
+        for group, size in enumerate(self.row_groups):
+            if first < start_row + count and first + size > start_row:
+                if not groups:
+                    skip = start_row - first
+                groups.append(group)
+            first += size
+        left = count
+        for batch in self._batches(groups) if groups else ():
+            size = batch.num_rows
+            if skip >= size:
+                skip -= size
+                continue
+            # After the conversion, which cannot rebuild nested columns of a slice.
+            part = batch.slice(skip, left)
+            skip = 0
+            left -= part.num_rows
+            try:
+                # Asking for dicts costs three times as much, whether there are maps or not.
+                rows = part.to_pylist(maps_as_pydicts="strict") if self._nested else part.to_pylist()
+            except (pa.ArrowException, ValueError, KeyError) as error:
+                raise self._failed(error) from error
+            yield from rows
+            if left <= 0:
+                return
+
+    def max_item_size(self, group: int) -> int | None:
+        """No row of this row group is larger than this as compact JSON, in bytes; None: not known (nested columns)."""
+        fixed = 1 + sum(len(dumps(name)) + 2 for name in self.names)
+        if self._nested:
+            return None
+        largest = 0
+        for batch in self._batches([group]):
+            size = fixed
+            texts: Any = None
+            for column in batch.columns:
+                width = _width(column)
+                if isinstance(width, int):
+                    size += width
+                else:
+                    texts = width if texts is None else pc.add(texts, width)
+            if texts is not None:
+                size += pc.max(texts).as_py()
+            largest = max(largest, size)
+        return largest or fixed
+
+    def _batches(self, groups: list[int]) -> Iterator[Any]:
+        """The row groups in batches whose columns ``to_pylist`` turns into JSON values."""
+        try:
+            for batch in self._file.iter_batches(_BATCH_ROWS, row_groups=groups):
+                columns = []
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    converted = _convert(column)
+                    if converted is None:
+                        raise ItemReaderFailed(
+                            f"{self._source}: column {name} has the type {column.type}, which has no JSON form"
+                        )
+                    columns.append(converted)
+                yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+        except (pa.ArrowException, OSError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> ItemReaderFailed:
+        reason = str(error).partition("\n")[0]
+        return ItemReaderFailed(f"{self._source}: the Parquet file cannot be read: {reason}")
+
+
+def _convert(array: Any) -> Any | None:
+    """The array with values that are JSON; None if its type has no JSON form."""
+    kind = array.type
+    for matches, convert in _CONVERSIONS:
+        if matches(kind):
+            return convert(array)
+    return None
+
+
+def _finite(array: Any) -> Any:
+    if pa.types.is_float16(array.type):
+        array = array.cast(pa.float32())
+    return pc.if_else(pc.is_finite(array), array, pa.scalar(None, array.type))
+
+
+def _decimal(array: Any) -> Any:
+    # Arrow, like Python, goes over to an exponent for small numbers and never says so in the type.
+    if 0 <= array.type.scale <= 6:
+        return array.cast(pa.string())
+    return pa.array([None if value is None else format(value, "f") for value in array.to_pylist()], pa.string())
+
+
+def _base64(array: Any) -> Any:
+    return pa.array([None if value is None else b64encode(value) for value in array.to_pylist()], pa.string())
+
+
+def _timestamp(array: Any) -> Any:
+    zone = array.type.tz
+    text = pc.replace_substring(array.cast(pa.timestamp(array.type.unit)).cast(pa.string()), " ", "T")
+    return pc.binary_join_element_wise(text, "Z", "") if zone else text
+
+
+def _duration(array: Any) -> Any:
+    return pc.divide(array.cast(pa.int64()).cast(pa.float64(), safe=False), float(_PER_SECOND[array.type.unit]))
+
+
+def _list(array: Any) -> Any | None:
+    kind = array.type
+    if pa.types.is_fixed_size_list(kind):
+        array = array.cast(pa.list_(kind.value_field))
+    values = _convert(array.values)
+    if values is None:
+        return None
+    build = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
+    return build.from_arrays(array.offsets, values, mask=array.is_null())
+
+
+def _struct(array: Any) -> Any | None:
+    fields = [_convert(array.field(index)) for index in range(array.type.num_fields)]
+    if not fields or any(field is None for field in fields):
+        return None
+    return pa.StructArray.from_arrays(fields, [field.name for field in array.type], mask=array.is_null())
+
+
+def _map(array: Any) -> Any | None:
+    keys, values = _convert(array.keys), _convert(array.items)
+    if keys is None or values is None or pa.types.is_nested(keys.type):
+        return None
+    return pa.MapArray.from_arrays(array.offsets, keys.cast(pa.string()), values, mask=array.is_null())
+
+
+def _text(array: Any) -> Any:
+    return array.cast(pa.string())
+
+
+def _same(array: Any) -> Any:
+    return array
+
+
+_types = pa.types
+_CONVERSIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    (_types.is_null, _same),
+    (_types.is_boolean, _same),
+    (_types.is_integer, _same),
+    (_types.is_string, _same),
+    (_types.is_large_string, _same),
+    (_types.is_floating, _finite),
+    (_types.is_decimal, _decimal),
+    (_types.is_date, lambda array: array.cast(pa.date32()).cast(pa.string())),
+    (_types.is_time, _text),
+    (_types.is_timestamp, _timestamp),
+    (_types.is_duration, _duration),
+    (_types.is_binary, _base64),
+    (_types.is_large_binary, _base64),
+    (_types.is_fixed_size_binary, _base64),
+    (_types.is_dictionary, lambda array: _convert(array.dictionary_decode())),
+    (_types.is_map, _map),
+    (lambda kind: _types.is_list(kind) or _types.is_large_list(kind) or _types.is_fixed_size_list(kind), _list),
+    (_types.is_struct, _struct),
+)
+
+
+def _width(column: Any) -> Any:
+    """How long the column's values can be as JSON: one number for all, or for text an array with one for each row."""
+    kind = column.type
+    if _types.is_null(kind):
+        return _NULL_SIZE
+    if _types.is_boolean(kind):
+        return _BOOLEAN_SIZE
+    if _types.is_integer(kind):
+        return _INTEGER_SIZE
+    if _types.is_floating(kind):
+        return _FLOAT_SIZE
+    lengths = pc.fill_null(pc.binary_length(column).cast(pa.int64()), 2)
+    # A character that has to be escaped takes six bytes at most. Columns with one are counted as if all were.
+    if pc.any(pc.match_substring_regex(column, r'[\x00-\x1f"\\]')).as_py():
+        lengths = pc.multiply(lengths, 6)
+    return pc.add(lengths, 2)

@@ -1,0 +1,96 @@
+"""Indefinite JSONPaths (wildcards, slices, unions, filters, ``..``), through python-jsonpath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from jsonpath import JSONPath, JSONPathEnvironment
+from jsonpath.exceptions import JSONPathError
+from jsonpath.selectors import NameSelector
+from jsonpath.token import (
+    TOKEN_DOT_KEY_PROPERTY,
+    TOKEN_FILTER_CONTEXT,
+    TOKEN_KEY,
+    TOKEN_KEY_NAME,
+    TOKEN_KEYS,
+    TOKEN_KEYS_FILTER,
+    TOKEN_PSEUDO_ROOT,
+    TOKEN_RE,
+    TOKEN_RE_PATTERN,
+)
+
+from .jsonpath_syntax import Part
+
+# A payload is at most 256 KiB, so a path that selects each value once stays far below; only repeated ".."
+# does not.
+_MAX_MATCHES = 1_000_000
+# What the library knows beyond Jayway, and regular expressions, whose time cannot be bounded.
+_REFUSED = frozenset(
+    {
+        TOKEN_DOT_KEY_PROPERTY,
+        TOKEN_FILTER_CONTEXT,
+        TOKEN_KEY,
+        TOKEN_KEY_NAME,
+        TOKEN_KEYS,
+        TOKEN_KEYS_FILTER,
+        TOKEN_PSEUDO_ROOT,
+        TOKEN_RE,
+        TOKEN_RE_PATTERN,
+    }
+)
+
+
+class QueryError(ValueError):
+    """A path the library refuses, or that matched more than can be returned; says why."""
+
+
+class _Environment(JSONPathEnvironment):
+    def setup_function_extensions(self) -> None:
+        super().setup_function_extensions()
+        for name in list(self.function_extensions):
+            if name not in {"count", "length", "value"}:
+                del self.function_extensions[name]
+
+
+_ENVIRONMENT = _Environment(filter_caching=False)
+
+
+class Query:
+    """A compiled indefinite path. Raises QueryError when it cannot be compiled."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        text = "$" + "".join(part.text for part in parts)
+        try:
+            refused = [token.value for token in _ENVIRONMENT.lexer.tokenize(text) if token.kind in _REFUSED]
+            path = _ENVIRONMENT.compile(text)
+        except (JSONPathError, RecursionError) as error:
+            raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        if refused:
+            raise QueryError(f"{refused[0]!r} is not supported")
+        if not isinstance(path, JSONPath):
+            raise QueryError("it is more than one path")
+        if any(_names(segment.selectors) > 1 for segment in path.segments):
+            # Jayway makes one object of them, the library a list.
+            raise QueryError("a union of names is not supported; take them one by one")
+        self._path = path
+
+    def matches(self, value: Any) -> list[Any]:
+        """All that matches in ``value``, in document order. Raises QueryError past a million matches."""
+        if not isinstance(value, Mapping | list | tuple):
+            # The library would read a str as a JSON document.
+            return []
+        try:
+            found = [match.obj for match in islice(self._path.finditer(value), _MAX_MATCHES + 1)]
+        except (JSONPathError, RecursionError) as error:
+            raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        if len(found) > _MAX_MATCHES:
+            raise QueryError(f"The path matches more than {_MAX_MATCHES} values")
+        return found
+
+
+def _names(selectors: Iterable[object]) -> int:
+    return sum(isinstance(selector, NameSelector) for selector in selectors)

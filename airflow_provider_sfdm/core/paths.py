@@ -1,0 +1,241 @@
+"""JSONPath as Step Functions understands it.
+
+::
+
+    $.orders[0]["unit price"]     into the state's input; definite: one value, or an error when it is missing
+    $$.Execution.Name             into the context object $region.code                  into the workflow
+    variable ``region`` $.orders[*].id                indefinite (wildcard, slice, union, filter, ``..``): the
+    list of what matched, maybe empty
+
+AWS uses the Jayway library, whose rules these are. Definite paths are compiled here to plain getters, because
+they are evaluated per item; indefinite ones are left to the python-jsonpath library. No path ever becomes
+code. Filters by regular expression are refused: a pattern from outside can take unbounded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from .errors import InvalidDefinition, StatesRuntime
+from .json import dumps
+from .jsonpath_query import Query, QueryError
+from .jsonpath_syntax import PathSyntaxError, Segment, parse, spell
+
+Getter = Callable[[Any], Any]
+# AWS API reference: "cause ... Maximum length of 32768".
+_MAX_CAUSE = 32_768
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What paths refer to: the state's effective input ``$``, the context ``$$``, variables ``$name``."""
+
+    input: Any
+    context: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JsonPath:
+    """A value that is taken from the run's input: ``JsonPath("$.bucket")``.
+
+    Raises InvalidDefinition for a path that cannot be parsed.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        compile_path(self.path, "JSONPath")
+
+    @classmethod
+    def string_at(cls, path: str) -> JsonPath:
+        """The same, as AWS CDK spells it."""
+        return cls(path)
+
+    def evaluate(self, scope: Scope) -> Any:
+        """The value that the path refers to. Raises StatesRuntime when a definite path leads nowhere."""
+        return compile_path(self.path, "JSONPath").evaluate(scope)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class PathNotFound(Exception):
+    """A definite path leads nowhere, or a query was given up; says why, in Jayway's words where it has any."""
+
+
+class CompiledPath:
+    """One parsed path.
+
+    ``root`` is ``"$"``, ``"$$"`` or a variable's name. ``leading`` are the keys and indexes up to the first
+    wildcard, slice, union or filter: all of a definite path. ``get`` takes the root's value; it raises
+    PathNotFound.
+    """
+
+    __slots__ = ("get", "is_definite", "leading", "root", "text")
+
+    def __init__(self, text: str, root: str, leading: tuple[Segment, ...], get: Getter, *, is_definite: bool) -> None:
+        self.text = text
+        self.root = root
+        self.leading = leading
+        self.get = get
+        self.is_definite = is_definite
+
+    @property
+    def segments(self) -> tuple[Segment, ...] | None:
+        """The keys and indexes of a definite path, None for an indefinite one."""
+        return self.leading if self.is_definite else None
+
+    def below(self, count: int) -> Getter:
+        """The getter of a definite path from its segment ``count`` on: it takes the value that is there."""
+        return _getter(self.leading[count:])
+
+    def find(self, scope: Scope) -> Any:
+        """The value in ``scope``; raises PathNotFound."""
+        if self.root == "$":
+            return self.get(scope.input)
+        if self.root == "$$":
+            return self.get(scope.context)
+        if self.root not in scope.variables:
+            raise PathNotFound(f"No results for path: ${self.root}")
+        return self.get(scope.variables[self.root])
+
+    def evaluate(self, scope: Scope) -> Any:
+        """The value in ``scope``. Raises StatesRuntime with AWS's cause for fields such as InputPath."""
+        try:
+            return self.find(scope)
+        except PathNotFound as reason:
+            raise StatesRuntime(f"Invalid path '{self.text}' : {reason}"[:_MAX_CAUSE]) from None
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str) -> CompiledPath:
+    root, segments = parse(text)
+    definite = tuple(part.key for part in segments if part.key is not None)
+    if len(definite) == len(segments):
+        return CompiledPath(text, root, definite, _getter(definite), is_definite=True)
+    leading = 0
+    while segments[leading].key is not None:
+        leading += 1
+    query = Query(segments)
+
+    def get(value: Any) -> Any:
+        try:
+            return query.matches(value)
+        except QueryError as error:
+            raise PathNotFound(str(error)) from None
+
+    return CompiledPath(text, root, definite[:leading], get, is_definite=False)
+
+
+def compile_path(text: object, field: str) -> CompiledPath:
+    """Parse a path, definite or not. Raises InvalidDefinition naming ``field``."""
+    if not isinstance(text, str):
+        raise InvalidDefinition(field, f"must be a JSONPath, not {text!r}")
+    try:
+        return _compile(text)
+    except (PathSyntaxError, QueryError) as error:
+        raise InvalidDefinition(field, f"{text!r} is not a JSONPath: {error}") from None
+
+
+def compile_reference_path(text: object, field: str) -> CompiledPath:
+    """Parse a Reference Path: a JSONPath that can only identify one node, as for ItemsPath.
+
+    Raises InvalidDefinition naming ``field``.
+    """
+    path = compile_path(text, field)
+    if not path.is_definite:
+        raise InvalidDefinition(
+            field, f"{path.text!r} is not a reference path: it may match more than one value (no .. * ? , : )"
+        )
+    return path
+
+
+def not_found(path: str, field: str, input: Any) -> StatesRuntime:
+    """AWS's error for a path in the field ``field`` of a payload template that leads nowhere."""
+    where = f"The JSONPath '{path}' specified for the field '{field}' could not be found in the input"
+    return StatesRuntime(f"{where} '{_text(input)}'"[:_MAX_CAUSE])
+
+
+def in_state(cause: str, state_name: str, event_id: int) -> str:
+    """``cause`` with the beginning that AWS gives a States.Runtime raised while a state was executed."""
+    beginning = f"An error occurred while executing the state '{state_name}' (entered at the event id #{event_id})."
+    return f"{beginning} {cause}"[:_MAX_CAUSE]
+
+
+def _text(value: Any) -> str:
+    try:
+        return dumps(value).decode()[:_MAX_CAUSE]
+    except (TypeError, ValueError):
+        # An input that Python code made need not be JSON, and the missing path is what has to be told.
+        return repr(value)[:_MAX_CAUSE]
+
+
+def _getter(segments: tuple[Segment, ...]) -> Getter:
+    if not segments:
+        return _same
+    if len(segments) == 1 and isinstance(segments[0], str):
+        return _property(segments[0])
+
+    def get(value: Any) -> Any:
+        found = value
+        try:
+            for segment in segments:
+                # A str has indexes in Python, and characters are no nodes of a JSON document.
+                if type(segment) is int and not isinstance(found, list | tuple):
+                    raise PathNotFound(_why(value, segments))
+                found = found[segment]
+        except (KeyError, IndexError, TypeError):
+            raise PathNotFound(_why(value, segments)) from None
+        return found
+
+    return get
+
+
+def _property(key: str) -> Getter:
+    def get(value: Any) -> Any:
+        try:
+            return value[key]
+        except (KeyError, TypeError):
+            raise PathNotFound(_why(value, (key,))) from None
+
+    return get
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _why(value: Any, segments: tuple[Segment, ...]) -> str:
+    """Why a definite path leads nowhere, in Jayway's words as AWS passes them on."""
+    last = len(segments) - 1
+    for place, segment in enumerate(segments):
+        here, there = spell(segments[:place]), spell(segments[: place + 1])
+        if isinstance(segment, str):
+            if not isinstance(value, Mapping):
+                expected = f"Expected to find an object with property ['{segment}'] in path {here}"
+                return f"{expected} but found {_kind(value)}"
+            if segment not in value:
+                return f"No results for path: {there}" if place == last else f"Missing property in path {there}"
+        else:
+            if not isinstance(value, list | tuple):
+                return f"Filter: [{segment}] can only be applied to arrays. Current context is: {_kind(value)}"
+            if not -len(value) <= segment < len(value):
+                return f"No results for path: {spell(segments)}"
+        value = value[segment]
+    raise AssertionError("the path leads somewhere")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an object" if isinstance(value, Mapping) else "an array"

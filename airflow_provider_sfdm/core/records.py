@@ -1,0 +1,113 @@
+"""Result records: what a child execution leaves in SUCCEEDED_n, FAILED_n and PENDING_n.
+
+Field names, their presence and their (alphabetical) order are AWS's, as recorded. ``Input`` and ``Output`` are
+JSON *strings*. Records are put together from bytes: at a record an item this is the engine's hottest path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from .counters import ChildStatus
+from .json import dumps, quote
+from .names import MapRunName
+from .writer import Transformation
+
+_INPUT_DETAILS = '"InputDetails":{"Included":true}'
+_OUTPUT_DETAILS = '"OutputDetails":{"Included":true}'
+
+
+@lru_cache(maxsize=4)
+def _second(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(epoch: float) -> str:
+    """Epoch seconds as AWS writes them: ``2026-09-23T22:59:51.865Z``."""
+    whole = int(epoch)
+    return f"{_second(whole)}.{int((epoch - whole) * 1000):03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedArray:
+    """An array output whose elements are JSON already."""
+
+    elements: list[bytes]
+
+    def to_json(self) -> bytes:
+        return b"[" + b",".join(self.elements) + b"]"
+
+
+@dataclass(slots=True)
+class Ended:
+    """How one child execution (or the failing part of one) ended.
+
+    ``input`` and ``output`` are compact JSON bytes; ``output`` only for SUCCEEDED, ``error``/``cause`` otherwise
+    (an aborted child has a cause and no error, as recorded).
+    """
+
+    index: int
+    status: ChildStatus
+    input: bytes
+    start: float
+    stop: float
+    output: bytes | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class RecordFormat:
+    """Writes the NONE records of one map run."""
+
+    def __init__(self, map_run: MapRunName, *, express: bool = False) -> None:
+        self._map_run = map_run
+        arn = map_run.execution_arn_prefix
+        # An EXPRESS child's ARN carries a second id; children here run once an id, so it is the name again.
+        arn = f"{arn.replace(':execution:', ':express:')}%s:%s" if express else f"{arn}%s"
+        self._names = 3 if express else 2
+        machine = dumps(map_run.child_machine_arn).decode()
+        count = '"RedriveCount":0,'
+        # Recorded: EXPRESS records have neither a RedriveStatus nor its reason.
+        succeeded = (
+            "" if express else '"RedriveStatus":"NOT_REDRIVABLE",'
+            '"RedriveStatusReason":"Execution is SUCCEEDED and cannot be redriven",'
+        )  # fmt: skip
+        failed = "" if express else '"RedriveStatus":"REDRIVABLE_BY_MAP_RUN",'
+        head = f'"ExecutionArn":"{arn}","Input":%s,{_INPUT_DETAILS},"Name":"%s",'
+        tail = f'"StartDate":"%s","StateMachineArn":{machine},"Status":"%s","StopDate":"%s"}}'
+        self._succeeded = f'{{{head}"Output":%s,{_OUTPUT_DETAILS},{count}{succeeded}{tail}'
+        self._failed = f"{{%s%s{head}{_OUTPUT_DETAILS},{count}{failed}{tail}"
+
+    def record(self, ended: Ended) -> bytes:
+        """One NONE record as compact JSON."""
+        status = ended.status
+        if status is ChildStatus.PENDING:
+            return self.pending(ended.input)
+        name = self._map_run.child_name(ended.index)
+        names = (name,) * (self._names - 1)
+        child_input = quote(ended.input.decode()).decode()
+        dates = (timestamp(ended.start), status.value, timestamp(ended.stop))
+        if status is ChildStatus.SUCCEEDED:
+            output = quote((ended.output or b"null").decode()).decode()
+            return (self._succeeded % (*names, child_input, name, output, *dates)).encode()
+        cause = "" if ended.cause is None else f'"Cause":{quote(ended.cause).decode()},'
+        error = "" if ended.error is None else f'"Error":{quote(ended.error).decode()},'
+        return (self._failed % (cause, error, *names, child_input, name, *dates)).encode()
+
+    @staticmethod
+    def pending(input_json: bytes) -> bytes:
+        """The record of a child that never started: no name, no ARN (recorded)."""
+        return f'{{"Input":{quote(input_json.decode()).decode()},{_INPUT_DETAILS},"Status":"PENDING"}}'.encode()
+
+
+def result_elements(output: Any, output_json: bytes, transformation: Transformation) -> tuple[bytes, ...]:
+    """What a succeeded child adds to SUCCEEDED_n with COMPACT (its output) and FLATTEN (an array's elements)."""
+    if transformation is Transformation.FLATTEN:
+        if isinstance(output, EncodedArray):
+            return tuple(output.elements)
+        if isinstance(output, list | tuple):
+            return tuple(dumps(element) for element in output)
+    return (output_json,)
