@@ -1,0 +1,164 @@
+"""fsspec: its exceptions, its spellings of times, its renames."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_sfdm.storage.base import AccessDenied, ObjectChanged, ObjectNotFound, StorageError
+from airflow_provider_sfdm.storage.fsspec import FsspecStore
+
+
+class HttpError(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__("see https://host/k?sig=secret\nfor more")
+        self.code = code
+
+
+@pytest.fixture
+def filesystem() -> MemoryFileSystem:
+    return MemoryFileSystem(global_store=False, skip_instance_cache=True)
+
+
+@pytest.fixture
+def store(filesystem: MemoryFileSystem) -> FsspecStore:
+    return FsspecStore(filesystem, "/f", "memory://me:password@f")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (FileNotFoundError("k"), ObjectNotFound),
+        (IsADirectoryError("k"), ObjectNotFound),
+        (PermissionError("no"), AccessDenied),
+        (HttpError(403), AccessDenied),
+        (HttpError(401), AccessDenied),
+        (HttpError(404), ObjectNotFound),
+        (HttpError(500), StorageError),
+        (OSError("broken"), StorageError),
+        (KeyError("k"), StorageError),
+    ],
+)
+def test_any_exception_becomes_a_storage_error(
+    store: FsspecStore,
+    filesystem: MemoryFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: type[StorageError],
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    for name in ("info", "cat_file", "pipe_file", "put_file", "ls"):
+        monkeypatch.setattr(filesystem, name, fail)
+    calls: list[Any] = [
+        lambda: store.pin("k"),
+        lambda: store.open("k"),
+        lambda: store.open_seekable("k"),
+        lambda: store.read("k"),
+        lambda: store.put("k", b""),
+    ]
+    if not isinstance(error, FileNotFoundError):
+        calls.append(lambda: list(store.list("")))
+    for call in calls:
+        with pytest.raises(StorageError) as caught:
+            call()
+        assert type(caught.value) is kind
+        assert "secret" not in str(caught.value)
+        assert "password" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("info", "etag", "modified"),
+    [
+        ({"ETag": '"e"', "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}, '"e"', 1767225600),
+        ({"generation": 17, "mtime": "2026-01-01T00:00:00Z"}, "17", 1767225600),
+        ({"last_modified": datetime(2026, 1, 1)}, None, 1767225600),
+        ({"mtime": 1767225600.25}, None, 1767225600.25),
+        ({"mtime": "Thu, 01 Jan 2026", "md5Hash": "m"}, "m", None),
+        ({}, None, None),
+    ],
+)
+def test_pins_from_the_spellings_of_file_systems(
+    store: FsspecStore,
+    filesystem: MemoryFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    info: dict[str, Any],
+    etag: str | None,
+    modified: float | None,
+) -> None:
+    entry = {"name": "/f/k", "type": "file", "size": 3, **info}
+    monkeypatch.setattr(filesystem, "info", lambda path: entry)
+    monkeypatch.setattr(filesystem, "ls", lambda path, detail: [entry])
+    pin = store.pin("k")
+    assert (pin.size, pin.etag) == (3, etag)
+    assert pin.modified_ns == (None if modified is None else int(modified * 100) * 10_000_000)
+    [[listed]] = store.list("")
+    assert (listed.key, listed.size, listed.etag, listed.last_modified) == ("k", 3, etag, int(modified or 0))
+
+
+def test_an_unknown_size(store: FsspecStore, filesystem: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesystem, "info", lambda path: {"name": path, "type": "file", "size": None})
+    with pytest.raises(StorageError, match="size is unknown"):
+        store.pin("k")
+
+
+def test_an_object_replaced_while_it_is_read(store: FsspecStore) -> None:
+    store.put("k", b"x" * (10 << 20))
+    with store.open("k", store.pin("k")) as file:
+        assert file.read(10) == b"x" * 10
+        store.put("k", b"y" * (10 << 20))
+        with pytest.raises(ObjectChanged, match="changed since it was first looked at"):
+            file.read()
+
+
+@pytest.mark.parametrize("key", ["../k", "/k", "a//b", "a/", ".", "a\0b", ".sfdm-" + "0" * 32 + ".tmp"])
+def test_keys_that_are_no_path_below_the_root(store: FsspecStore, key: str) -> None:
+    for call in (store.pin, store.open, store.read, store.create, store.delete):
+        with pytest.raises(StorageError):
+            call(key)
+
+
+def test_versions_are_refused(store: FsspecStore) -> None:
+    store.put("k", b"")
+    with pytest.raises(StorageError, match="by version"):
+        store.pin("k", "v1")
+
+
+def test_an_upload_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystem = LocalFileSystem()
+    store = FsspecStore(filesystem, str(tmp_path), f"file://{tmp_path}")
+    store.put("a/k", b"before")
+
+    def half(path: str, value: bytes, **kwargs: object) -> None:
+        Path(path).write_bytes(value[: len(value) // 2])
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(filesystem, "pipe_file", half)
+    with pytest.raises(StorageError, match="connection lost"):
+        store.put("a/k", b"after")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["k"]
+    assert store.read("a/k") == b"before"
+
+
+def test_a_rename_that_does_not_replace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystem = LocalFileSystem()
+    store = FsspecStore(filesystem, str(tmp_path), f"file://{tmp_path}")
+    move = filesystem.mv
+
+    def refusing(source: str, target: str, **kwargs: object) -> None:
+        if Path(target).exists():
+            raise FileExistsError(target)
+        move(source, target)
+
+    monkeypatch.setattr(filesystem, "mv", refusing)
+    store.put("k", b"1")
+    store.put("k", b"2")
+    assert store.read("k") == b"2"
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
