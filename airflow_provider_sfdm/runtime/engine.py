@@ -1,0 +1,172 @@
+"""The airflow engine without Airflow: plan a map run. The tasks, ``run_map`` and the tests all use this."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..core.definition import MAX_CONCURRENCY, DistributedMap
+from ..core.errors import ResultWriterFailed, StatesRuntime
+from ..core.names import MapRunName
+from ..core.paths import Scope, in_state
+from ..core.records import timestamp
+from ..core.resolve import effective_scope, resolve, resolve_batching, resolve_items
+from ..core.selector import compile_selector
+from ..core.selector_bound import selector_bound
+from ..core.tolerance import FailureTolerance
+from ..core.values import UNSET, ExecutionType
+from ..core.writer import OutputType, Transformation, WriterConfig
+from ..storage import Connections, open_folder
+from ..storage.base import StorageError
+from .folder import PLAN, RESULTS, MapRunFolder
+from .plan import Batches, Destination, Partition, Plan
+from .planning import Layout, lay_out_in_place, spool
+from .sources import reader_items, state_data
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PARTITIONS = 8
+
+
+def plan_map_run(
+    definition: DistributedMap,
+    *,
+    name: str,
+    storage: str,
+    connections: Connections,
+    run_input: Any = UNSET,
+    items: Any = UNSET,
+    variables: Mapping[str, Any] | None = None,
+    partitions: int = DEFAULT_PARTITIONS,
+    at_once: int | None = None,
+    on_read: Callable[[int], None] = lambda _: None,
+) -> tuple[MapRunFolder, Plan]:
+    """Read the source once and store the plan in a new map run folder below ``storage``.
+
+    ``run_input`` is the map's input (else the definition's, else ``{}``), ``items`` replaces the definition's.
+    ``partitions`` is the most there may be, ``at_once`` how many of them may run at the same time (default: all).
+    Every call makes a new map run.
+
+    :raises StatesError: as the map run would end with on AWS: the data set cannot be read (ItemReaderFailed), a value
+        in the input cannot be used (StatesRuntime), the results cannot be written (ResultWriterFailed).
+    :raises StorageError: ``storage`` cannot be written.
+    """
+    start = time.time()
+    map_run = MapRunName.new(name, definition.label, uuid.uuid4())
+    if run_input is UNSET:
+        run_input = definition.input if definition.input is not UNSET else {}
+    scope = Scope(run_input, _context(map_run, name, run_input, start), variables or {})
+    state_name = name.rpartition(".")[2]
+    resolved = resolve(definition, scope, state_name)
+    batching = resolve_batching(resolved, scope, state_name)
+    inside = effective_scope(resolved, scope, state_name)
+    folder = MapRunFolder(open_folder(f"{storage.rstrip('/')}/{map_run.uuid}", connections))
+    destination = _destination(resolved, folder)
+    _check_writable(destination, map_run, connections)
+
+    template = resolved.item_selector if isinstance(resolved.item_selector, Mapping) else None
+    reader = resolved.item_reader
+    layout: Layout | None = None
+    if reader is not None and (template is not None or resolved.item_selector is None):
+        layout = lay_out_in_place(reader, batching, selector_bound(template, inside), connections)
+    in_place = layout is not None
+    if layout is None:
+        if reader is not None:
+            source = reader_items(reader, connections)
+        elif items is not UNSET:
+            source = state_data(items)
+        else:
+            source = state_data(resolve_items(resolved, scope, state_name))
+        try:
+            select = compile_selector(resolved.item_selector, query_language=resolved.query_language).bind(inside)
+        except StatesRuntime as error:
+            raise StatesRuntime(in_state(error.cause, state_name, 2)) from error
+        layout = spool(source, select, batching, folder.store, on_read)
+
+    if not layout.items:
+        log.warning("%s has no items: the map run will succeed with nothing", layout.source.label or "The data set")
+    concurrency = int(resolved.max_concurrency or 0)
+    express = resolved.execution_type is ExecutionType.EXPRESS
+    limit = min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
+    plan = Plan(
+        map_run=map_run,
+        start=start,
+        source=layout.source,
+        batches=Batches.of(batching),
+        destination=destination,
+        tolerance=FailureTolerance(
+            int(resolved.tolerated_failure_count or 0), float(resolved.tolerated_failure_percentage or 0)
+        ),
+        max_concurrency=concurrency,
+        express=express,
+        items=layout.items,
+        children=layout.children,
+        partitions=_partitions(layout, partitions, at_once, limit),
+        selector=template if in_place else None,
+        input=inside.input if in_place and template is not None else None,
+        context=inside.context if in_place and template is not None else {},
+        variables=inside.variables if in_place and template is not None else {},
+    )
+    folder.write(PLAN, plan.to_dict())
+    return folder, plan
+
+
+def _context(map_run: MapRunName, name: str, run_input: Any, start: float) -> dict[str, Any]:
+    """The context object ``$$`` of the map, as AWS lays it out. RoleArn has no meaning here and is left out."""
+    entered = timestamp(start)
+    return {
+        "Execution": {
+            "Id": map_run.parent_execution_arn,
+            "Input": run_input,
+            "StartTime": entered,
+            "Name": map_run.uuid,
+            "RedriveCount": 0,
+        },
+        "StateMachine": {"Id": map_run.machine_arn, "Name": map_run.name},
+        "State": {"EnteredTime": entered, "Name": name.rpartition(".")[2]},
+    }
+
+
+def _destination(definition: DistributedMap, folder: MapRunFolder) -> Destination:
+    writer = definition.result_writer
+    location = writer.location if writer is not None else None
+    exported = location is not None
+    default = WriterConfig(
+        transformation=Transformation.NONE if exported else Transformation.COMPACT, output_type=OutputType.JSON
+    )
+    config = (writer.writer_config if writer is not None else None) or default
+    root, prefix = location or folder.url, "" if exported else RESULTS
+    if root.startswith("s3://") and exported:
+        bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        root = f"s3://{bucket}"
+    return Destination(root.rstrip("/"), prefix, exported, config.transformation, config.output_type)
+
+
+def _check_writable(destination: Destination, map_run: MapRunName, connections: Connections) -> None:
+    """Find out before the first child runs, not after the last, whether the results can be written."""
+    if not destination.exported:
+        return
+    key = f"{destination.prefix.strip('/')}/{map_run.uuid}/.write-test".lstrip("/")
+    try:
+        store = open_folder(destination.root, connections)
+        store.put(key, b"")
+    except StorageError as error:
+        raise ResultWriterFailed(str(error)) from error
+    try:
+        store.delete(key)
+    except StorageError as error:  # writing is what matters; the right to delete is not needed
+        log.info("The empty object that tested the result location stays there: %s", error)
+
+
+def _partitions(layout: Layout, wanted: int, at_once: int | None, limit: int) -> tuple[Partition, ...]:
+    """As many partitions as are wanted, but none without a child, and none without a share of MaxConcurrency."""
+    count = max(1, min(wanted, limit, layout.children))
+    active = min(count, at_once or count)
+    share, rest = divmod(limit, active)
+    # Any ``active`` of the partitions may run together: the first ``rest`` of all have one more, so the sum holds.
+    return layout.boundaries.partitions(
+        count, layout.children, layout.items, lambda index: share + (1 if index < rest else 0)
+    )

@@ -1,0 +1,138 @@
+"""Ends a map run: manifest over the partitions' result files, counters, verdict, summary."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..core.counters import Counts, MapRunStatus
+from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, ResultWriterFailed
+from ..core.json import dumps
+from ..core.manifest import STATUSES, Manifest, ResultFile
+from ..core.records import timestamp
+from ..storage.base import ObjectStore, StorageError
+from .folder import PLAN, SUMMARY, MapRunFolder
+from .invocation import PAYLOAD_LIMIT
+from .plan import Plan
+from .stop import StopReason
+from .summary import MapRunSummary
+
+log = logging.getLogger(__name__)
+
+
+def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSummary:
+    """Write manifest.json and say how the map run ended. ``destination`` is rooted at the plan's destination.
+
+    Touches no result file: the partitions have written them. Running it again gives the same answer.
+
+    :raises ResultWriterFailed: the manifest could not be written.
+    """
+    plan = Plan.from_dict(folder.read(PLAN))
+    ends = [folder.read_partition(partition.index) for partition in plan.partitions]
+    items, executions = _total(plan, ends, "items"), _total(plan, ends, "executions")
+    error = _verdict(plan, folder.stop_reason(), ends, items)
+    manifest_key = _write_manifest(plan, ends, destination)
+    output: Any = None
+    if plan.destination.exported:
+        details = {"Bucket": plan.destination.bucket, "Key": manifest_key}
+        output = {"MapRunArn": plan.map_run.arn, "ResultWriterDetails": details}
+    elif error is None:
+        output, error = _state_output(ends, destination.url(manifest_key))
+    # Recorded: set at the end to the total, pending ones included, even without a ResultWriter.
+    items, executions = (
+        replace(items, results_written=items.total),
+        replace(executions, results_written=executions.total),
+    )
+    status = MapRunStatus.SUCCEEDED
+    if error is not None:
+        status = MapRunStatus.ABORTED if error.aborted else MapRunStatus.FAILED
+    errors: Counter[str] = Counter()
+    for end in ends:
+        errors.update(end["errors"] if end else {})
+    summary = MapRunSummary(
+        map_run_arn=plan.map_run.arn,
+        status=status,
+        item_counts=items,
+        execution_counts=executions,
+        start_date=timestamp(plan.start),
+        stop_date=timestamp(time.time()),
+        max_concurrency=plan.max_concurrency,
+        tolerated_failure_count=plan.tolerance.count,
+        tolerated_failure_percentage=plan.tolerance.percentage,
+        manifest=destination.url(manifest_key),
+        output=output if status is MapRunStatus.SUCCEEDED else None,
+        error=error.error if error else None,
+        cause=error.cause if error else None,
+        errors=dict(errors.most_common()),
+    )
+    folder.write(SUMMARY, summary.to_dict())
+    return summary
+
+
+def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str) -> Counts:
+    total = Counts()
+    for partition, end in zip(plan.partitions, ends, strict=True):
+        if end is not None:
+            total += Counts.from_dict(end[what])
+        else:  # it left nothing: none of its children has a result
+            number = partition.items if what == "items" else partition.children
+            total += Counts(pending=number, total=number)
+    return total
+
+
+def _verdict(
+    plan: Plan, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
+) -> StopReason | None:
+    """Why the map run did not succeed, or None."""
+    if stopped is not None:
+        return stopped
+    if plan.tolerance.exceeded(items.unsuccessful, items.total):
+        return StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
+    lost = [str(number) for number, end in enumerate(ends) if end is None]
+    if lost:
+        return StopReason(
+            "States.TaskFailed",
+            f"partition {', '.join(lost)} of {len(ends)} ended without results: see the log of its task",
+        )
+    return None
+
+
+def _write_manifest(plan: Plan, ends: Iterable[dict[str, Any] | None], destination: ObjectStore) -> str:
+    files: dict[str, list[ResultFile]] = {status: [] for status in STATUSES}
+    for end in ends:
+        for status in STATUSES:
+            files[status] += [ResultFile(f["Key"], f["Size"]) for f in (end["files"][status] if end else ())]
+    manifest = Manifest(plan.destination.bucket, plan.map_run.arn, {s: tuple(f) for s, f in files.items()})
+    key = f"{result_folder(plan)}/manifest.json"
+    try:
+        destination.put(key, manifest.to_json())
+    except StorageError as error:
+        raise ResultWriterFailed(str(error)) from error
+    return key
+
+
+def result_folder(plan: Plan) -> str:
+    """The folder of the result files and the manifest, relative to the destination's root: ``Prefix/UUID``."""
+    prefix = plan.destination.prefix.strip("/")
+    return f"{prefix}/{plan.map_run.uuid}" if prefix else plan.map_run.uuid
+
+
+def _state_output(ends: Iterable[dict[str, Any] | None], manifest_url: str) -> tuple[Any, StopReason | None]:
+    """The array of outputs, or why it cannot be returned (AWS: States.DataLimitExceeded over 256 KiB)."""
+    elements: list[Any] = []
+    for end in ends:
+        if end is None or end["output"] is None:
+            break
+        elements += end["output"]
+    else:
+        if len(dumps(elements)) <= PAYLOAD_LIMIT:
+            return elements, None
+    cause = (
+        f"the outputs of the child executions are larger than {PAYLOAD_LIMIT:,} bytes and cannot be returned; "
+        f"give the map a ResultWriter. They are kept: {manifest_url}"
+    )
+    return None, StopReason(DataLimitExceeded.error, cause)

@@ -1,0 +1,111 @@
+"""The map run's folder: what the engine keeps while a map run goes on, and after.
+
+::
+
+    <storage>/<map run UUID>/
+        plan.json               where every partition begins; written once, before anything runs
+        items.jsonl             the items, when the source cannot be pinned or sought in
+        stop.json               there from the moment on which no further child may start, with the reason
+        progress/<partition>/   one empty object a partition, whose *name* carries its counters
+        partitions/<n>.json     how partition n ended: counters, result files
+        results/                result files and manifest, unless a ResultWriter says where
+        summary.json            the map run's summary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.counters import Counts
+from ..core.json import dumps, loads
+from ..storage.base import ObjectNotFound, ObjectStore
+from .stop import StopReason
+
+PLAN = "plan.json"
+SPOOL = "items.jsonl"
+SUMMARY = "summary.json"
+RESULTS = "results"
+_STOP = "stop.json"
+_PROGRESS = "progress/"
+# The order in which a progress object's name lists the counters of items, then of executions.
+_FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
+
+Progress = tuple[Counts, Counts]
+"""Counters of items and of child executions."""
+
+
+class MapRunFolder:
+    """Typed access to one map run's folder. ``store`` is rooted at it. Raises StorageErrors."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        return self.store.root
+
+    def write(self, key: str, content: Mapping[str, Any]) -> None:
+        self.store.put(key, dumps(content))
+
+    def read(self, key: str) -> dict[str, Any]:
+        content: dict[str, Any] = loads(self.store.read(key))
+        return content
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The object's content, or None when there is none."""
+        try:
+            return self.read(key)
+        except ObjectNotFound:
+            return None
+
+    # -- the stop flag
+
+    def stop(self, reason: StopReason) -> bool:
+        """Stop the map run everywhere; the first reason stays. Tells whether this was the first."""
+        content = {"Error": reason.error, "Cause": reason.cause, "Aborted": reason.aborted}
+        return self.store.put_if_absent(_STOP, dumps(content))
+
+    def stop_reason(self) -> StopReason | None:
+        content = self.find(_STOP)
+        if content is None:
+            return None
+        return StopReason(content["Error"], content["Cause"], content["Aborted"])
+
+    # -- progress: the counters are in the name, so that one listing reads every partition's
+
+    def publish(self, partition: int, progress: Progress, previous: str | None) -> str:
+        """Replace a partition's progress; returns the new object's key, to be handed in next time."""
+        numbers = [getattr(counts, name) for counts in progress for name in _FIELDS]
+        key = f"{_PROGRESS}{partition:05d}/{'-'.join(map(str, numbers))}"
+        if key != previous:
+            self.store.put(key, b"")
+            if previous is not None:
+                self.store.delete(previous)
+        return key
+
+    def progress(self) -> dict[int, Progress]:
+        """What every partition that has begun last published, by partition number."""
+        found: dict[int, Progress] = {}
+        for page in self.store.list(_PROGRESS):
+            for info in page:
+                partition, _, numbers = info.key.removeprefix(_PROGRESS).partition("/")
+                values = [int(number) for number in numbers.split("-")]
+                half = len(_FIELDS)
+                items, executions = (
+                    Counts(**dict(zip(_FIELDS, part, strict=True)), total=sum(part))
+                    for part in (values[:half], values[half:])
+                )
+                # Between the put and the delete there are two: the later one has fewer pending.
+                seen = found.get(int(partition))
+                if seen is None or (items.pending, -items.finished) < (seen[0].pending, -seen[0].finished):
+                    found[int(partition)] = (items, executions)
+        return found
+
+    # -- how a partition ended
+
+    def write_partition(self, partition: int, content: Mapping[str, Any]) -> None:
+        self.write(f"partitions/{partition:05d}.json", content)
+
+    def read_partition(self, partition: int) -> dict[str, Any] | None:
+        return self.find(f"partitions/{partition:05d}.json")

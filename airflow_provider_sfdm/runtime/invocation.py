@@ -1,0 +1,95 @@
+"""One attempt of one child execution: call the processor, and say what became of it.
+
+A failure looks as it would from a Lambda function, because that is what a Python function turns into on the other
+engine: the error is the exception's class name, the cause a JSON object with errorMessage, errorType and stackTrace.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ..core.errors import StatesError
+from ..core.json import dumps
+from ..core.records import EncodedArray
+
+# AWS: "256 characters" and "32,768 characters" (HistoryEvent error and cause).
+MAX_ERROR = 256
+MAX_CAUSE = 32_768
+# Deep recursion would otherwise make every cause of a failing item tens of kilobytes long.
+MAX_FRAMES = 10
+TIMEOUT_ERROR = "States.Timeout"
+MARSHAL_ERROR = "Runtime.MarshalError"
+EXIT_ERROR = "Runtime.ExitError"
+PAYLOAD_LIMIT = 262_144
+
+Invoke = Callable[[Any], Any]
+"""Runs the processor on one child's input: returns its output, or an awaitable of it, or raises."""
+
+
+class ChildFailed(Exception):
+    """A processor's failure that already has AWS's two parts (a Lambda function's, say)."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+
+def describe(exception: BaseException) -> tuple[str, str]:
+    """The error name and cause of whatever a processor raised."""
+    if isinstance(exception, ChildFailed | StatesError):
+        error, cause = exception.error, _text(exception.cause)
+    elif isinstance(exception, SystemExit):
+        error = EXIT_ERROR
+        cause = _cause(f"the function called sys.exit({exception.code!r})", error, exception)
+    else:
+        error = type(exception).__name__
+        cause = _cause(_message(exception), error, exception)
+    return error[:MAX_ERROR], cause[:MAX_CAUSE]
+
+
+def _message(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception as broken:  # its __str__ is the author's code as well
+        return f"the exception cannot be shown: {type(broken).__name__}"
+
+
+def _text(text: str) -> str:
+    """``text`` without lone surrogates, which a record cannot hold."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _cause(message: str, error: str, exception: BaseException) -> str:
+    # The first frame is this package's own call of the function.
+    trace = exception.__traceback__.tb_next if exception.__traceback__ else None
+    frames = traceback.format_list(traceback.extract_tb(trace)[-MAX_FRAMES:])
+    content = {"errorMessage": message, "errorType": error, "stackTrace": frames}
+    try:
+        return dumps(content).decode()
+    except (ValueError, TypeError):  # a message with lone surrogates is no JSON text
+        content["errorMessage"] = ascii(message)
+        content["stackTrace"] = [ascii(frame) for frame in frames]
+        return dumps(content).decode()
+
+
+def encode_output(output: Any) -> bytes:
+    """A child's output as JSON.
+
+    :raises ChildFailed: it is no JSON value, or larger than AWS's 256 KiB.
+    """
+    try:
+        data = output.to_json() if isinstance(output, EncodedArray) else dumps(output)
+    except (ValueError, TypeError, RecursionError) as error:
+        message = f"Unable to marshal response: {error}"
+        raise ChildFailed(
+            MARSHAL_ERROR, dumps({"errorMessage": message, "errorType": MARSHAL_ERROR}).decode()
+        ) from error
+    if len(data) > PAYLOAD_LIMIT:
+        raise ChildFailed(
+            "States.DataLimitExceeded",
+            f"the child execution returned {len(data):,} bytes; the maximum is {PAYLOAD_LIMIT:,}",
+        )
+    return data

@@ -1,0 +1,181 @@
+"""Runs one partition of a planned map run: the work of one task."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..core.counters import Counts
+from ..core.definition import DistributedMap
+from ..core.errors import StatesError
+from ..storage import Connections, open_folder
+from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one
+from .finish import result_folder
+from .folder import PLAN, MapRunFolder
+from .plan import Partition, Plan
+from .processors import Invocation
+from .reading import partition_children
+from .recorder import Recorder
+from .result_files import ResultFiles
+from .stop import StopReason, StopSignal
+from .watch import PartitionWatch
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[Counts, Counts], None]
+InvocationFactory = Callable[[int], Invocation]
+"""Makes the processor ready for so many children at once."""
+
+# Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
+_DEFAULT_OVERLAP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """How a partition ended. ``stopped`` is why it stopped early; ``error`` is set if the reason arose here."""
+
+    partition: Partition
+    items: Counts
+    executions: Counts
+    seconds: float
+    stopped: StopReason | None = None
+    error: StatesError | None = None
+
+
+def run_partition(
+    definition: DistributedMap,
+    folder: MapRunFolder,
+    index: int,
+    invocation: InvocationFactory,
+    connections: Connections,
+    *,
+    stop: StopSignal | None = None,
+    on_progress: OnProgress | None = None,
+) -> PartitionEnd:
+    """Run partition ``index`` of the map run in ``folder`` and write its result files.
+
+    Failures of items are data: they are recorded and counted. A data set that turns out to be malformed stops the
+    whole map run, after what is finished has been written, and is in ``error``.
+
+    :raises ResultWriterFailed: results could not be written; nothing of this partition is visible then.
+    :raises StorageError: the map run's folder could not be reached; a retry starts the partition over.
+    """
+    began = time.monotonic()
+    plan = Plan.from_dict(folder.read(PLAN))
+    partition = plan.partitions[index]
+    stop = stop or StopSignal()
+    destination = open_folder(plan.destination.root, connections)
+    output_type = plan.destination.output_type
+    files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions))
+    try:
+        run = _Running(definition, plan, partition, folder, files, stop, on_progress)
+        run.children(invocation, connections)
+        files.close()
+    except BaseException:
+        files.abort()
+        raise
+    recorder = run.recorder
+    folder.write_partition(
+        index,
+        {
+            "items": recorder.items.to_dict(),
+            "executions": recorder.executions.to_dict(),
+            "errors": dict(recorder.errors),
+            "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
+            "output": recorder.output_values(),
+        },
+    )
+    seconds = time.monotonic() - began
+    return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.reason, run.error)
+
+
+class _Running:
+    """One partition while it runs."""
+
+    def __init__(
+        self,
+        definition: DistributedMap,
+        plan: Plan,
+        partition: Partition,
+        folder: MapRunFolder,
+        files: ResultFiles,
+        stop: StopSignal,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.recorder = Recorder(plan, partition, files)
+        self.error: StatesError | None = None
+        self._definition = definition
+        self._plan = plan
+        self._partition = partition
+        self._folder = folder
+        self._stop = stop
+        counts = (self.recorder.items, self.recorder.executions)
+        self._watch = PartitionWatch(
+            folder, partition.index, counts, plan.tolerance, plan.items, stop, on_progress=on_progress
+        )
+
+    def children(self, invocation: InvocationFactory, connections: Connections) -> None:
+        ready = invocation(self._partition.concurrency)
+        source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
+        children = self._readable(source)
+        with self._watch:
+            self._run(ready, self._started(children))
+            self.recorder.flush()
+            for child in children:  # only when stopped: what never started is exported as PENDING
+                self.recorder.pending(child)
+
+    def _run(self, ready: Invocation, children: Iterator[Child]) -> None:
+        definition = self._definition
+        express = self._plan.express
+        policy = ChildPolicy(
+            retry=definition.retry,
+            timeout=definition.timeout,
+            abort_running=not express,  # recorded: EXPRESS children cannot be stopped, they run to their end
+            abort_cause=(
+                f"The map run execution [{self._plan.map_run.arn}] which was managing this resource was aborted"
+            ),
+        )
+        concurrency = self._concurrency(ready)
+        if concurrency == 1 and not ready.is_async and policy.timeout is None:
+            run_one_by_one(children, ready.invoke, policy, self._stop, self._ended)
+        else:
+            run_concurrently(
+                children,
+                ready.invoke,
+                policy,
+                self._stop,
+                self._ended,
+                concurrency=concurrency,
+                is_async=ready.is_async,
+            )
+
+    def _concurrency(self, ready: Invocation) -> int:
+        """How many children at once: the partition's share of MaxConcurrency, if the author set one.
+
+        Unset means "as many as is sensible": overlapping is no use to a function that computes.
+        """
+        if self._plan.max_concurrency:
+            return self._partition.concurrency
+        sensible = _DEFAULT_OVERLAP if ready.is_async or ready.blocks else 1
+        return min(sensible, self._partition.concurrency)
+
+    def _readable(self, children: Iterator[Child]) -> Iterator[Child]:
+        """The children, up to a place where the data cannot be read: that stops the map run, and is kept."""
+        try:
+            yield from children
+        except StatesError as error:
+            self.error = error
+            log.error("%s", error)
+            self._stop.set(StopReason(error.error, error.cause))
+
+    def _started(self, children: Iterator[Child]) -> Iterator[Child]:
+        for child in children:
+            self.recorder.started(child)
+            yield child
+
+    def _ended(self, child: Child, outcome: Outcome) -> None:
+        self.recorder.ended(child, outcome)
+        if outcome.error is not None:
+            self._watch.failed()

@@ -1,0 +1,136 @@
+"""Keeps the books of one partition: counters, result records, and the outputs that are returned."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+from ..core.counters import ChildStatus, Counts
+from ..core.json import dumps, loads
+from ..core.records import Ended, RecordFormat, result_elements
+from ..core.writer import Transformation
+from .children import Child, Outcome
+from .invocation import PAYLOAD_LIMIT
+from .order import InOrder
+from .plan import Partition, Plan
+from .result_files import ResultFiles, StatusFiles
+
+log = logging.getLogger(__name__)
+
+# The first failures say what is wrong; ten thousand more would only hide it.
+MAX_LOGGED_FAILURES = 10
+MAX_LOGGED_CAUSE = 500
+MAX_ERROR_NAMES = 100
+
+_Entries = tuple[tuple[StatusFiles, tuple[bytes, ...]], ...]
+
+
+class Recorder:
+    """Called with every child that ended; writes records in start order (see ``InOrder``)."""
+
+    def __init__(self, plan: Plan, partition: Partition, files: ResultFiles) -> None:
+        self.items = Counts(pending=partition.items, total=partition.items)
+        self.executions = Counts(pending=partition.children, total=partition.children)
+        self.errors: Counter[str] = Counter()
+        # The state output's elements, as long as they are small enough to be returned; None: they are not, or go
+        # to a ResultWriter.
+        self.output: list[bytes] | None = None if plan.destination.exported else []
+        self._output_bytes = 0
+        self._files = files
+        self._transformation = plan.destination.transformation
+        self._records = RecordFormat(plan.map_run, express=plan.express)
+        self._keeps_records = self._transformation is Transformation.NONE
+        self._order: InOrder[_Entries] = InOrder(self._write, partition.first_child)
+
+    def started(self, child: Child) -> None:
+        self.items.start(child.items)
+        self.executions.start(1)
+
+    def ended(self, child: Child, outcome: Outcome) -> None:
+        """Count a child that ended and write its record."""
+        self.executions.end(outcome.status, 1)
+        succeeded = child.items if outcome.status is ChildStatus.SUCCEEDED else 0
+        if child.outcomes is not None:
+            succeeded = len(child.outcomes.outputs)
+        self.items.end(ChildStatus.SUCCEEDED, succeeded)
+        if succeeded < child.items:
+            self.items.end(outcome.status, child.items - succeeded)
+            self._note_failure(child, outcome)
+        entries = self._entries(child, outcome)
+        self._order.put(child.index, entries, sum(sum(map(len, elements)) for _, elements in entries))
+
+    def output_values(self) -> list[Any] | None:
+        """The elements that this partition adds to the state output, or None if they are not returned."""
+        return None if self.output is None else [loads(element) for element in self.output]
+
+    def flush(self) -> None:
+        """All children have ended: write what was held back for the order's sake."""
+        self._order.flush()
+
+    def pending(self, child: Child) -> None:
+        """Record a child that never started."""
+        self._files.pending.add((self._records.pending(child.input_json),))
+
+    def _note_failure(self, child: Child, outcome: Outcome) -> None:
+        if outcome.error is None:
+            return
+        if outcome.error in self.errors or len(self.errors) < MAX_ERROR_NAMES:
+            self.errors[outcome.error] += 1
+        number = self.executions.unsuccessful
+        if number <= MAX_LOGGED_FAILURES:
+            cause = (outcome.cause or "")[:MAX_LOGGED_CAUSE]
+            log.warning("Child execution %d failed: %s: %s", child.index, outcome.error, cause)
+            if number == MAX_LOGGED_FAILURES:
+                log.warning("Further failures of this partition are only counted; all are in its FAILED file")
+
+    def _entries(self, child: Child, outcome: Outcome) -> _Entries:
+        """What a child that ended leaves, and where. Encoded at once: what waits for its turn is bytes."""
+        if outcome.status is ChildStatus.SUCCEEDED:
+            return (self._success(child.index, child.input_json, outcome, outcome.output_json or b"null"),)
+        entries: _Entries = ()
+        input_json = child.input_json
+        if child.outcomes is not None and child.outcomes.outputs:
+            # Some items of the batch did succeed: they get a record of their own.
+            outcomes = child.outcomes
+            output = outcomes.output()
+            done = Outcome(ChildStatus.SUCCEEDED, outcome.start, outcome.stop, output)
+            input_json = _part(child.input_json, outcomes.unfinished())
+            part = _part(child.input_json, sorted(outcomes.outputs))
+            entries = (self._success(child.index, part, done, output.to_json()),)
+        ended = Ended(
+            child.index, outcome.status, input_json, outcome.start, outcome.stop,
+            error=outcome.error, cause=outcome.cause,
+        )  # fmt: skip
+        # AWS: failed children are always written as NONE records, in the state output too.
+        return (*entries, (self._files.failed, (self._records.record(ended),)))
+
+    def _success(
+        self, index: int, input_json: bytes, outcome: Outcome, output_json: bytes
+    ) -> tuple[StatusFiles, tuple[bytes, ...]]:
+        if self._keeps_records:
+            ended = Ended(index, outcome.status, input_json, outcome.start, outcome.stop, output_json)
+            elements: tuple[bytes, ...] = (self._records.record(ended),)
+        else:
+            elements = result_elements(outcome.output, output_json, self._transformation)
+        return self._files.succeeded, elements
+
+    def _write(self, entries: _Entries) -> None:
+        for files, elements in entries:
+            files.add(elements)
+            self._add_to_output(elements)
+
+    def _add_to_output(self, elements: tuple[bytes, ...]) -> None:
+        if self.output is None:
+            return
+        self._output_bytes += sum(map(len, elements)) + len(elements)
+        if self._output_bytes > PAYLOAD_LIMIT:
+            self.output = None
+        else:
+            self.output.extend(elements)
+
+
+def _part(batch_json: bytes, indexes: list[int]) -> bytes:
+    """A batch with only these items: from its JSON, because the function may have changed the values it was given."""
+    batch = loads(batch_json)
+    return dumps({**batch, "Items": [batch["Items"][index] for index in indexes]})

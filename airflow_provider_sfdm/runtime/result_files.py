@@ -1,0 +1,127 @@
+"""Writes one partition's result files: SUCCEEDED_n, FAILED_n and PENDING_n, as children end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from ..core.errors import ResultWriterFailed
+from ..core.manifest import MAX_FILE_BYTES, ResultFile, result_key
+from ..core.writer import OutputType
+from ..storage.base import ObjectStore, ObjectWriter, StorageError
+
+# Handing bytes on in blocks: a call a record would cost more than the record.
+_BLOCK_BYTES = 256 * 1024
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise ResultWriterFailed(str(error)) from error
+
+
+class StatusFiles:
+    """The files of one status. Created with the first record; past 5 GB the next begins.
+
+    File numbers are ``partition + k * partitions``, so that partitions never meet. Everything raises
+    ResultWriterFailed when the destination refuses.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: str,
+        status: str,
+        output_type: OutputType,
+        partition: int,
+        partitions: int,
+        max_bytes: int = MAX_FILE_BYTES,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._status = status
+        self._jsonl = output_type is OutputType.JSONL
+        self._number = partition
+        self._step = partitions
+        self._max_bytes = max_bytes
+        self._writer: ObjectWriter | None = None
+        self._key = ""
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._first = True
+        self.files: list[ResultFile] = []
+
+    def add(self, elements: Iterable[bytes]) -> None:
+        """Append elements (compact JSON each)."""
+        buffer = self._buffer
+        for element in elements:
+            if self._jsonl:
+                buffer += (element, b"\n")
+            else:
+                buffer += (b"[" if self._first else b",", element)
+            self._first = False
+            self._buffered += len(element) + 1
+        if self._buffered >= _BLOCK_BYTES:
+            self._write_out()
+            if self._writer is not None and self._writer.size >= self._max_bytes:
+                self.close()
+                self._number += self._step
+
+    def _write_out(self) -> None:
+        with _writing():
+            if self._writer is None:
+                self._key = f"{self._folder}/{result_key(self._status, self._number, self._jsonl)}"
+                self._writer = self._store.create(self._key)
+            self._writer.write(b"".join(self._buffer))
+        self._buffer.clear()
+        self._buffered = 0
+
+    def close(self) -> None:
+        """Finish the current file, if there is one."""
+        if self._first:
+            return
+        if not self._jsonl:
+            self._buffer.append(b"]")
+        self._write_out()
+        if self._writer is not None:
+            with _writing():
+                self._writer.close()
+            self.files.append(ResultFile(self._key, self._writer.size))
+        self._writer = None
+        self._first = True
+
+    def abort(self) -> None:
+        """Drop the current file; nothing of it becomes visible."""
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
+
+
+class ResultFiles:
+    """A partition's three kinds of result files. A context manager: closes on success, aborts on an exception."""
+
+    def __init__(
+        self, store: ObjectStore, folder: str, output_type: OutputType, partition: int, partitions: int
+    ) -> None:
+        self.succeeded, self.failed, self.pending = (
+            StatusFiles(store, folder, status, output_type, partition, partitions)
+            for status in ("SUCCEEDED", "FAILED", "PENDING")
+        )
+
+    @property
+    def _all(self) -> tuple[StatusFiles, ...]:
+        return self.succeeded, self.failed, self.pending
+
+    def files(self) -> dict[str, list[ResultFile]]:
+        """What was written, by status; complete once closed."""
+        return {"SUCCEEDED": self.succeeded.files, "FAILED": self.failed.files, "PENDING": self.pending.files}
+
+    def close(self) -> None:
+        for status_files in self._all:
+            status_files.close()
+
+    def abort(self) -> None:
+        for status_files in self._all:
+            status_files.abort()

@@ -1,0 +1,71 @@
+"""``run_map``: a whole map run in this process, from a script or a test. No Airflow, no account, no server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.definition import DistributedMap
+from ..core.processors import ItemProcessor
+from ..core.values import UNSET
+from ..storage import Connections, open_folder
+from .engine import plan_map_run
+from .finish import write_results
+from .partition import InvocationFactory, run_partition
+from .processors import Invocation, invocation_of
+from .stop import StopSignal
+from .summary import MapRunSummary
+
+
+def run_map(
+    definition: DistributedMap,
+    input: Any = UNSET,
+    storage: str | None = None,
+    *,
+    partitions: int = 1,
+    name: str = "map",
+    variables: Mapping[str, Any] | None = None,
+    connections: Connections | None = None,
+    stop: StopSignal | None = None,
+) -> MapRunSummary:
+    """Run a map to its end and return its summary, whatever the verdict; ``summary.raise_for_status()`` raises it.
+
+    ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
+    keeps map runs (default: a new temporary folder). ``variables`` are the workflow
+    variables that paths such as ``$maxItems`` refer to. The partitions run one after another.
+
+    :raises StatesError: the map run could not begin: its data set cannot be read, a value in its input cannot be
+        used, its results cannot be written.
+    """
+    connections = connections or Connections()
+    if storage is None:
+        storage = f"file://{tempfile.mkdtemp(prefix='sfdm-')}"
+    folder, plan = plan_map_run(
+        definition,
+        name=name,
+        storage=storage,
+        connections=connections,
+        run_input=input,
+        variables=variables,
+        partitions=partitions,
+    )
+    invocation = invocation_factory(definition, connections)
+    for partition in plan.partitions:
+        run_partition(definition, folder, partition.index, invocation, connections, stop=stop)
+    return write_results(folder, open_folder(plan.destination.root, connections))
+
+
+def invocation_factory(definition: DistributedMap, connections: Connections) -> InvocationFactory:
+    """What makes the definition's processor ready in this process."""
+    processor: ItemProcessor = definition.item_processor  # type: ignore[assignment]  # the definition has made it one
+
+    def ready(concurrency: int) -> Invocation:
+        return invocation_of(
+            processor,
+            batched=definition.item_batcher is not None,
+            concurrency=concurrency,
+            lambda_client=connections.lambda_client,
+        )
+
+    return ready

@@ -1,0 +1,132 @@
+"""The summary of a map run: small, the same from both engines, with the names of DescribeMapRun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.counters import Counts, MapRunStatus
+from ..core.errors import (
+    DataLimitExceeded,
+    ExceedToleratedFailureThreshold,
+    ItemReaderFailed,
+    ResultWriterFailed,
+    StatesError,
+    StatesRuntime,
+)
+
+_ERRORS: dict[str, type[StatesError]] = {
+    kind.error: kind
+    for kind in (
+        ItemReaderFailed,
+        ResultWriterFailed,
+        ExceedToleratedFailureThreshold,
+        DataLimitExceeded,
+        StatesRuntime,
+    )
+}
+
+
+class MapRunFailed(StatesError):
+    """A map run whose verdict is not SUCCEEDED, with an error name that has no class of its own."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(cause)
+        self.error = error  # type: ignore[misc]  # the class's name is only the default
+
+    def __reduce__(self) -> tuple[type[MapRunFailed], tuple[str, str]]:
+        return type(self), (self.error, self.cause)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapRunSummary:
+    """How a map run ended: verdict, counters, where the results are. Never the items.
+
+    ``manifest`` is the URL of manifest.json. ``output`` is the state output: with a ResultWriter the object that AWS
+    returns (MapRunArn, ResultWriterDetails), else the array of the children's outputs, up to 256 KiB.
+    ``error`` and ``cause`` are those of the verdict; ``errors`` counts the error names of failed children
+    (at most 100 names a partition).
+    """
+
+    map_run_arn: str
+    status: MapRunStatus
+    item_counts: Counts
+    execution_counts: Counts
+    start_date: str
+    stop_date: str
+    max_concurrency: int
+    tolerated_failure_count: int
+    tolerated_failure_percentage: float
+    redrive_count: int = 0
+    manifest: str | None = None
+    output: Any = None
+    error: str | None = None
+    cause: str | None = None
+    errors: Mapping[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON object, spelled as DescribeMapRun does; what is pushed as the XCom."""
+        content: dict[str, Any] = {
+            "mapRunArn": self.map_run_arn,
+            "status": str(self.status),
+            "startDate": self.start_date,
+            "stopDate": self.stop_date,
+            "maxConcurrency": self.max_concurrency,
+            "toleratedFailureCount": self.tolerated_failure_count,
+            "toleratedFailurePercentage": self.tolerated_failure_percentage,
+            "itemCounts": self.item_counts.to_dict(),
+            "executionCounts": self.execution_counts.to_dict(),
+            "redriveCount": self.redrive_count,
+            "manifest": self.manifest,
+            "errors": dict(self.errors),
+        }
+        if self.status is MapRunStatus.SUCCEEDED:
+            content["output"] = self.output
+        else:
+            content |= {"error": self.error, "cause": self.cause}
+        return content
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MapRunSummary:
+        """Read ``to_dict``'s result back."""
+        return cls(
+            map_run_arn=data["mapRunArn"],
+            status=MapRunStatus(data["status"]),
+            item_counts=Counts.from_dict(data["itemCounts"]),
+            execution_counts=Counts.from_dict(data["executionCounts"]),
+            start_date=data["startDate"],
+            stop_date=data["stopDate"],
+            max_concurrency=data["maxConcurrency"],
+            tolerated_failure_count=data["toleratedFailureCount"],
+            tolerated_failure_percentage=data["toleratedFailurePercentage"],
+            redrive_count=data.get("redriveCount", 0),
+            manifest=data.get("manifest"),
+            output=data.get("output"),
+            error=data.get("error"),
+            cause=data.get("cause"),
+            errors=data.get("errors", {}),
+        )
+
+    def raise_for_status(self) -> MapRunSummary:
+        """Return the summary itself if the map run succeeded.
+
+        :raises StatesError: its error and cause, if it did not.
+        """
+        if self.status is MapRunStatus.SUCCEEDED:
+            return self
+        cause = self.cause or f"the map run is {self.status}"
+        if kind := _ERRORS.get(self.error or ""):
+            raise kind(cause)
+        raise MapRunFailed(self.error or f"MapRun{self.status.title()}", cause)
+
+    def describe(self) -> str:
+        """One line for a log: verdict and the counters that are not zero."""
+        items, children = self.item_counts, self.execution_counts
+        return f"map run {self.status}: {_phrase(items, 'items')}; {_phrase(children, 'child executions')}"
+
+
+def _phrase(counts: Counts, noun: str) -> str:
+    shown = ("succeeded", "failed", "timed_out", "aborted", "pending", "running")
+    parts = [f"{getattr(counts, name):,} {name.replace('_', ' ')}" for name in shown if getattr(counts, name)]
+    return f"{counts.total:,} {noun}" + (f" ({', '.join(parts)})" if parts else "")
