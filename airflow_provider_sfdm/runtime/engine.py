@@ -24,7 +24,7 @@ from ..storage.base import StorageError
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
 from .planning import Layout, lay_out_in_place, spool
-from .sources import reader_items, state_data
+from .sources import reader_items, source_label, state_data
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ def plan_map_run(
         layout = spool(source, select, batching, folder.store, on_read)
 
     if not layout.items:
-        log.warning("%s has no items: the map run will succeed with nothing", layout.source.label or "The data set")
+        place = source_label(reader.location) if reader is not None else "The data set"
+        log.warning("%s has no items: the map run will succeed with nothing", place)
     concurrency = int(resolved.max_concurrency or 0)
     express = resolved.execution_type is ExecutionType.EXPRESS
     limit = min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)

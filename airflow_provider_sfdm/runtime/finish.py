@@ -69,6 +69,10 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
         cause=error.cause if error else None,
         errors=dict(errors.most_common()),
     )
+    if (previous := folder.find(SUMMARY)) is not None and previous | {"stopDate": ""} == summary.to_dict() | {
+        "stopDate": ""
+    }:
+        return MapRunSummary.from_dict(previous)  # it had ended before
     folder.write(SUMMARY, summary.to_dict())
     return summary
 

@@ -84,6 +84,12 @@ class MapRunFolder:
                 self.store.delete(previous)
         return key
 
+    def clear_progress(self, partition: int) -> None:
+        """Forget what an attempt that did not end has published: its failures must not count again."""
+        for page in self.store.list(f"{_PROGRESS}{partition:05d}/"):
+            for info in page:
+                self.store.delete(info.key)
+
     def progress(self) -> dict[int, Progress]:
         """What every partition that has begun last published, by partition number."""
         found: dict[int, Progress] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import StatesError
@@ -23,6 +24,7 @@ TIMEOUT_ERROR = "States.Timeout"
 MARSHAL_ERROR = "Runtime.MarshalError"
 EXIT_ERROR = "Runtime.ExitError"
 PAYLOAD_LIMIT = 262_144
+_OWN_CODE = str(Path(__file__).parent)
 
 Invoke = Callable[[Any], Any]
 """Runs the processor on one child's input: returns its output, or an awaitable of it, or raises."""
@@ -63,8 +65,10 @@ def _text(text: str) -> str:
 
 
 def _cause(message: str, error: str, exception: BaseException) -> str:
-    # The first frame is this package's own call of the function.
-    trace = exception.__traceback__.tb_next if exception.__traceback__ else None
+    # The first frames are this package's own, that led to the call of the function.
+    trace = exception.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_CODE):
+        trace = trace.tb_next
     frames = traceback.format_list(traceback.extract_tb(trace)[-MAX_FRAMES:])
     content = {"errorMessage": message, "errorType": error, "stackTrace": frames}
     try:

@@ -26,6 +26,10 @@ class InOrder(Generic[T]):
         self._max_held = max_held
         self._max_bytes = max_bytes
 
+    def is_next(self, number: int) -> bool:
+        """Whether value ``number`` would be released at once, so that its size is of no interest."""
+        return number == self._next
+
     def put(self, number: int, value: T, size: int = 0) -> None:
         """Take value ``number``, of about ``size`` bytes."""
         if number == self._next:

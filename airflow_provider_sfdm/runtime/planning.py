@@ -177,12 +177,12 @@ def spool(
     with folder.create(SPOOL) as writer:
         buffer: list[bytes] = []
         buffered = 0
-        for count, item in enumerate(items, 1):
+        for count, (value, member, origin) in enumerate(items, 1):
             try:
-                line = dumps(apply(count - 1, item.value, item.key, item.source))
+                line = dumps(apply(count - 1, value, member, origin))
             except (TypeError, ValueError) as error:
-                raise ItemReaderFailed(f"item {count - 1} of {item.source} is not JSON: {error}") from error
-            if starts_child(len(line), count - 1, item.source):
+                raise ItemReaderFailed(f"item {count - 1} of {origin} is not JSON: {error}") from error
+            if starts_child(len(line), count - 1, origin):
                 if children == boundaries.next_child:
                     boundaries.add(Boundary(children, count - 1, offset, count))
                 children += 1

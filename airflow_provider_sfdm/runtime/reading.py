@@ -34,9 +34,11 @@ def partition_children(
             children = _spooled(plan, partition, folder)
         else:
             children = _counted(plan, partition, connections)
+        if not per_item:
+            yield from children
+            return
         for child in children:
-            if per_item:
-                child.outcomes = ItemOutcomes(child.input)
+            child.outcomes = ItemOutcomes(child.input)
             yield child
     except StorageError as error:
         raise ItemReaderFailed(str(error)) from error
@@ -49,13 +51,18 @@ def _counted(plan: Plan, partition: Partition, connections: Connections) -> Iter
     assert per_child is not None, "a source is read in place only when batches are counted"
     items = _selected(plan, partition, islice(_items(plan, partition, connections), partition.items))
     taken = 0
-    for index in range(partition.first_child, partition.first_child + partition.children):
-        batch = list(islice(items, per_child))
-        if not batch:
-            break
-        taken += len(batch)
-        child_input = batching.input_of(batch)
-        yield Child(index, len(batch), child_input, dumps(child_input))
+    if not batching.batched:
+        for index, item in enumerate(items, partition.first_child):
+            yield Child(index, 1, item, dumps(item))
+            taken += 1
+    else:
+        for index in range(partition.first_child, partition.first_child + partition.children):
+            batch = list(islice(items, per_child))
+            if not batch:
+                break
+            taken += len(batch)
+            child_input = batching.input_of(batch)
+            yield Child(index, len(batch), child_input, dumps(child_input))
     if taken != partition.items:
         # A pinned source does not change, so this is a defect; it must never pass as a short data set.
         raise ItemReaderFailed(

@@ -58,7 +58,8 @@ class Recorder:
             self.items.end(outcome.status, child.items - succeeded)
             self._note_failure(child, outcome)
         entries = self._entries(child, outcome)
-        self._order.put(child.index, entries, sum(sum(map(len, elements)) for _, elements in entries))
+        at_once = self._order.is_next(child.index)
+        self._order.put(child.index, entries, 0 if at_once else sum(sum(map(len, found)) for _, found in entries))
 
     def output_values(self) -> list[Any] | None:
         """The elements that this partition adds to the state output, or None if they are not returned."""

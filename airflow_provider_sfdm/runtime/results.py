@@ -8,14 +8,15 @@ from typing import Any
 
 from ..core.decoding.json import items as json_items
 from ..core.decoding.jsonl import values as jsonl_values
-from ..core.errors import StatesRuntime
+from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import loads
 from ..core.manifest import Manifest, ResultFile
 from ..storage import Connections, open_folder, open_object
 from ..storage.base import ObjectStore
 from .summary import MapRunSummary
 
-_RECORD_FIELDS = {"Input", "InputDetails", "Status"}
+# Input itself may be left out: InputDetails then says that it was not included.
+_RECORD_FIELDS = {"InputDetails", "Status"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +93,25 @@ class MapRunResults:
 
     def _results(self, status: str) -> Iterator[ChildResult]:
         for file in self.manifest.files[status]:
-            for element in self._elements(file):
-                yield _result(status, element)
+            for number, element in enumerate(self._elements(file)):
+                try:
+                    result = _result(status, element)
+                except ValueError as error:
+                    where = f"{self._store.url(file.key)}: record {number}"
+                    raise StatesRuntime(f"{where} holds an Input or Output that is not JSON: {error}") from error
+                yield result
 
     def _elements(self, file: ResultFile) -> Iterator[Any]:
         url = self._store.url(file.key)
-        with self._store.open(file.key) as stream:
-            if file.key.endswith(".jsonl"):
-                yield from jsonl_values(stream, url, 1)
-            else:
-                for _, value in json_items(stream, url, None).pairs:
-                    yield value
+        try:
+            with self._store.open(file.key) as stream:
+                if file.key.endswith(".jsonl"):
+                    yield from jsonl_values(stream, url, 1)
+                else:
+                    for _, value in json_items(stream, url, None).pairs:
+                        yield value
+        except ItemReaderFailed as error:  # nothing is wrong with an ItemReader here
+            raise StatesRuntime(error.cause) from error
 
 
 def _result(status: str, element: Any) -> ChildResult:

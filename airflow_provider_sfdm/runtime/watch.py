@@ -59,6 +59,7 @@ class PartitionWatch:
         self._thread = threading.Thread(target=self._run, name="partition-watch", daemon=True)
 
     def __enter__(self) -> PartitionWatch:
+        self._folder.clear_progress(self._partition)
         self._look()
         self._thread.start()
         return self

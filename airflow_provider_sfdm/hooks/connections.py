@@ -1,0 +1,52 @@
+"""How map runs reach services from within Airflow: through its connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..compat import ObjectStoragePath, has_filesystem
+from ..storage import Connections
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from fsspec import AbstractFileSystem
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+AWS_CONN_ID = "aws_default"
+
+
+def airflow_connections(aws_conn_id: str | None = AWS_CONN_ID) -> Connections:
+    """Clients from Airflow connections; also for reading a map run's results in a task.
+
+    ``s3://connection@bucket`` names its own connection, other S3 URLs take ``aws_conn_id``; the connection's
+    endpoint_url, role and region are honoured. A connection that does not exist means boto3's own credentials, as
+    everywhere in the amazon provider. Other URLs (``gs://connection@bucket``) go through ObjectStoragePath, and
+    those whose scheme no installed provider knows (``https://``) through fsspec.
+    """
+
+    def s3_client(connection: str | None) -> S3Client:
+        # Imported here, because a run on file:// needs no AWS client and these imports take a second.
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        client: S3Client = S3Hook(aws_conn_id=connection or aws_conn_id).get_conn()
+        return client
+
+    def lambda_client(config: Config) -> LambdaClient:
+        from airflow.providers.amazon.aws.hooks.lambda_function import LambdaHook
+
+        client: LambdaClient = LambdaHook(aws_conn_id=aws_conn_id, config=config).get_conn()
+        return client
+
+    return Connections(s3_client=s3_client, filesystem=_filesystem, lambda_client=lambda_client)
+
+
+def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
+    if not has_filesystem(url.partition("://")[0]):
+        # No installed provider knows the scheme, so there is no connection type for it either: plain fsspec.
+        from fsspec.core import url_to_fs
+
+        filesystem, plain = url_to_fs(url)
+        return filesystem, plain
+    path = ObjectStoragePath(url)
+    return path.fs, path.path

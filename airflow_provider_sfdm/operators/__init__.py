@@ -1,0 +1,1 @@
+"""The three operators that make up a map run; ``DistributedMapTaskGroup`` wires them."""

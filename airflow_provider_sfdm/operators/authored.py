@@ -1,0 +1,144 @@
+"""The definition as the author of the DAG wrote it: with Jinja templates and outputs of upstream tasks in it.
+
+Its JSON view is the template field that Airflow renders and shows; what it rendered is put back into the definition.
+So every template is rendered once, the UI shows what runs, and items are no part of it: data is never a template.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from ..compat import Context, XComArg
+from ..core.definition import DistributedMap
+from ..core.json import dumps
+from ..core.paths import JsonPath
+from ..core.render import render
+from ..core.values import UNSET, is_template
+
+# Not in the view, as Airflow renders all that is: data (the run's input is viewed by itself), and the two fields
+# that no run looks at.
+_NOT_VIEWED = frozenset({"items", "input", "comment", "state_fields"})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AuthoredMap:
+    """A definition and the input (``$``) of its run; both may hold templates and outputs of upstream tasks."""
+
+    definition: DistributedMap
+    input: Any = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, definition: DistributedMap, input: Any = UNSET, items: Any = UNSET) -> AuthoredMap:
+        """The definition with another input or other items, where they are given."""
+        if items is not UNSET:
+            definition = replace(definition, items=items)
+        if input is UNSET:
+            input = {} if definition.input is UNSET else definition.input
+        return cls(definition, input)
+
+    def __str__(self) -> str:
+        # Airflow keeps this text of a mapped task's arguments in the serialized DAG, and makes a new DAG version when
+        # it changes: so it must be the same at every parse (no addresses of functions), and hold no items.
+        return dumps(self.view()).decode()
+
+    __repr__ = __str__
+
+    def view(self) -> dict[str, Any]:
+        """The JSON view: what was set, functions by name, data by a word."""
+        shown = _view_fields(self.definition)
+        if self.definition.items is not UNSET:
+            shown["items"] = _data_view(self.definition.items)
+        if self.input:
+            shown["input"] = _view(self.input)
+        return shown
+
+    def set_upstream_of(self, operator: Any) -> None:
+        """Make the tasks whose output is in ``items`` or ``input`` upstream tasks of ``operator``."""
+        XComArg.apply_upstream_relationship(operator, (self.definition.items, self.input))
+
+    def rendered(self, view: Mapping[str, Any]) -> DistributedMap:
+        """The definition with its templates replaced by what Airflow made of them in ``view``.
+
+        :raises InvalidDefinition: a rendered value is none that the field can have.
+        """
+        results: dict[str, Any] = {}
+        _collect(self.view(), view, results)
+        return render(self.definition, results.__getitem__)
+
+    def items(self, context: Context) -> Any:
+        """The items, upstream tasks' outputs pulled, or UNSET where the definition has none."""
+        return _resolved(self.definition.items, {}, context)
+
+    def run_input(self, view: Mapping[str, Any], context: Context) -> Any:
+        """The input of the run: templates from ``view``, upstream tasks' outputs pulled (and never rendered)."""
+        results: dict[str, Any] = {}
+        _collect(self.view(), view, results)
+        return _resolved(self.input, results, context)
+
+
+def _view(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, XComArg):
+        return _data_view(value)
+    if isinstance(value, JsonPath):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__, **_view_fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _view(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_view(member) for member in value]
+    if callable(value):
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return f"<{type(value).__qualname__}>"
+
+
+def _view_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not at their defaults."""
+    shown = {}
+    for one in dataclasses.fields(value):
+        member = getattr(value, one.name)
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if one.name not in _NOT_VIEWED and member is not None and (default is MISSING or member != default):
+            shown[one.name] = _view(member)
+    return shown
+
+
+def _data_view(value: Any) -> str:
+    if isinstance(value, XComArg):
+        tasks = ", ".join(sorted({operator.task_id for operator, _ in value.iter_references()}))
+        return f"<output of {tasks}>"
+    return f"<{len(value)} items>" if isinstance(value, list | tuple | Mapping) else f"<{type(value).__qualname__}>"
+
+
+def _collect(template: Any, rendered: Any, results: dict[str, Any]) -> None:
+    """Walk a view and its rendered copy side by side; note what each template became."""
+    if isinstance(template, str):
+        if is_template(template):
+            results[template] = rendered
+    elif isinstance(template, Mapping):
+        for key, member in template.items():
+            _collect(member, rendered[key], results)
+    elif isinstance(template, list):
+        for member, result in zip(template, rendered, strict=True):
+            _collect(member, result, results)
+
+
+def _resolved(value: Any, results: Mapping[str, Any], context: Context) -> Any:
+    if isinstance(value, XComArg):
+        return value.resolve(context)
+    if isinstance(value, str):
+        return results.get(value, value)
+    # Exact types: an upstream task's lazy sequence is handed on as it is, for whoever reads it piece by piece.
+    if type(value) is dict:
+        return {key: _resolved(member, results, context) for key, member in value.items()}
+    if type(value) in (list, tuple):
+        return [_resolved(member, results, context) for member in value]
+    return value

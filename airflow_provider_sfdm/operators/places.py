@@ -1,0 +1,69 @@
+"""Where a map run keeps its things, and how many partitions it may have: what arguments and configuration say."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from ..compat import AIRFLOW_HOME, Context, conf
+from ..runtime.engine import DEFAULT_PARTITIONS
+
+SECTION = "sfdm"
+# Airflow's own default of [core] max_map_length, for a worker whose configuration lacks it.
+_MAX_MAP_LENGTH = 1024
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._=-]+")
+
+log = logging.getLogger(__name__)
+
+
+def map_runs_url(storage: str | None, context: Context, group_id: str) -> str:
+    """The folder of one map's runs: ``<storage>/<dag_id>/<run_id>/<group_id>``.
+
+    Run ids come from outside (any user may name a run), so each part is made a plain name: never a path of its own.
+    """
+    base = storage or conf.get(SECTION, "storage", fallback="") or (Path(AIRFLOW_HOME) / SECTION).as_uri()
+    run = context["dag_run"]
+    return "/".join([base.rstrip("/"), *(_name(part) for part in (run.dag_id, run.run_id, group_id))])
+
+
+def _name(text: str) -> str:
+    name = _NOT_IN_NAMES.sub("_", text)
+    return name if name.strip(".") else name.replace(".", "_")
+
+
+def number_of_partitions(wanted: int | None) -> int:
+    """How many partitions a map run may have: what the author or ``[sfdm] partitions`` says, or the engine's default.
+
+    Never more than Airflow maps a task over; partitions grow instead, so any number of batches fits.
+    """
+    number: int = wanted or conf.getint(SECTION, "partitions", fallback=0) or DEFAULT_PARTITIONS
+    if number < 1:
+        raise ValueError(f"[{SECTION}] partitions must be 0 (the default) or more, got {number}")
+    return min(number, max_map_length())
+
+
+def max_map_length() -> int:
+    """The most partitions that Airflow maps a task over."""
+    limit: int = conf.getint("core", "max_map_length", fallback=_MAX_MAP_LENGTH)
+    return limit
+
+
+def warn_if_out_of_reach(url: str, executor: str | None) -> None:
+    """Warn about a local folder when tasks may run on other machines.
+
+    Only a warning: the folder may be a shared file system, which nobody but the deployment's owner knows.
+    """
+    if not url.startswith(("file:", "/")):
+        return
+    # "team=…" and module paths stand before the class's name; the first executor is the default one.
+    name = executor or conf.get("core", "executor", fallback="LocalExecutor").split(",")[0]
+    if "LocalExecutor" in name or "SequentialExecutor" in name:
+        return
+    log.warning(
+        "The map run keeps its plan and results in the local folder %s, and the executor is %s: workers on other "
+        "machines will not find them. Set storage= or [%s] storage to a bucket, unless all workers share that folder.",
+        url,
+        name,
+        SECTION,
+    )

@@ -1,0 +1,138 @@
+"""The first task of a map run: plan it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ..compat import AirflowFailException, BaseOperator, Context
+from ..core.errors import InvalidDefinition, StatesError
+from ..hooks.connections import AWS_CONN_ID, airflow_connections
+from ..runtime.engine import plan_map_run
+from ..runtime.plan import Partition, Plan
+from ..runtime.watch import LOG_SECONDS
+from ..storage import StorageError
+from .authored import AuthoredMap
+from .places import map_runs_url, max_map_length, number_of_partitions, warn_if_out_of_reach
+
+MAP_RUN_KEY = "map_run"
+"""XCom key of the map run's folder."""
+
+
+class ReadItemsOperator(BaseOperator):
+    """Reads the items once, stores the plan of the map run, and returns the partitions to map over.
+
+    :param authored: the definition and the run's input.
+    :param group_id: names the map within the DAG.
+    :param storage: URL of the folder for map runs (templated); default ``[sfdm] storage``.
+    :param partitions: into how many partitions; default ``[sfdm] partitions``.
+    :param one_child_each: a partition for every child, however many.
+    :param active: how many partitions may run at once.
+    :param aws_conn_id: Airflow connection for S3 (templated).
+    """
+
+    template_fields: Sequence[str] = ("distributed_map", "storage", "aws_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"distributed_map": "json"}
+    shallow_copy_attrs: Sequence[str] = ("authored",)
+    ui_color = "#d5e8f7"
+
+    def __init__(
+        self,
+        *,
+        authored: AuthoredMap,
+        group_id: str,
+        active: int,
+        storage: str | None = None,
+        partitions: int | None = None,
+        one_child_each: bool = False,
+        aws_conn_id: str | None = AWS_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.authored = authored
+        self.distributed_map = authored.view()
+        self.group_id = group_id
+        self.active = active
+        self.storage = storage
+        self.partitions = partitions
+        self.one_child_each = one_child_each
+        self.aws_conn_id = aws_conn_id
+        authored.set_upstream_of(self)
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        url = map_runs_url(self.storage, context, self.group_id)
+        warn_if_out_of_reach(url, self.executor)
+        try:
+            folder, plan = plan_map_run(
+                self.authored.rendered(self.distributed_map),
+                name=f"{self.dag_id}.{self.group_id}",
+                storage=url,
+                connections=airflow_connections(self.aws_conn_id),
+                run_input=self.authored.run_input(self.distributed_map, context),
+                items=self.authored.items(context),
+                partitions=max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
+                at_once=self.active,
+                on_read=_ReadProgress(self.log),
+            )
+        except (StatesError, InvalidDefinition) as error:
+            if isinstance(error.__cause__, StorageError):
+                raise  # the store may answer next time: Airflow's retries decide
+            raise AirflowFailException(str(error)) from error
+        if self.one_child_each and plan.children > len(plan.partitions):
+            raise AirflowFailException(
+                f"there are {plan.children:,} child executions, and Airflow maps a task group over at most "
+                f"{len(plan.partitions):,} ([core] max_map_length): put more items into a batch"
+            )
+        _log_plan(self, plan, folder.url)
+        context["ti"].xcom_push(MAP_RUN_KEY, folder.url)
+        return [
+            {"map_run": folder.url, "index": partition.index, "label": partition_label(plan, partition)}
+            for partition in plan.partitions
+        ]
+
+
+def partition_label(plan: Plan, partition: Partition) -> str:
+    """What a partition is called in the UI: "batches" and their range, or "items" without a batcher."""
+    one, many = ("batch", "batches") if plan.batches.batched else ("item", "items")
+    if not partition.children:
+        return f"no {many}"
+    if partition.children == 1:
+        return f"{one} {partition.first_child:,}"
+    return f"{many} {partition.first_child:,}–{partition.last_child:,}"  # noqa: RUF001  # a range
+
+
+class _ReadProgress:
+    """Logs how many items have been read, about every 5 seconds."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._next = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, items: int) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + LOG_SECONDS
+            self._log.info("%s items read so far", f"{items:,}")
+
+
+def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
+    batches = f"{plan.children:,} batches in " if plan.batches.batched else ""
+    partitions = len(plan.partitions)
+    task.log.info(
+        "Read %s items from %s: %s%s partitions, at most %s at once; MaxConcurrency %s; tolerating %s",
+        f"{plan.items:,}",
+        plan.source.label or plan.source.url or "the run's input",
+        batches,
+        f"{partitions:,}",
+        f"{min(task.active, partitions):,}",
+        f"{plan.max_concurrency:,}" if plan.max_concurrency else "not set",
+        _tolerance(plan),
+    )
+    task.log.info("Map run %s in %s", plan.map_run.arn, folder)
+
+
+def _tolerance(plan: Plan) -> str:
+    tolerance = plan.tolerance
+    limits = [f"{tolerance.count:,} failed items"] if tolerance.count else []
+    limits += [f"{tolerance.percentage:g} % of the items"] if tolerance.percentage else []
+    return " and ".join(limits) or "no failed item"

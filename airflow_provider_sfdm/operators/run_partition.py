@@ -1,0 +1,109 @@
+"""The mapped task of a map run: one partition of its child executions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..compat import AirflowFailException, BaseOperator, Context
+from ..core.counters import Counts
+from ..core.errors import InvalidDefinition, StatesError
+from ..hooks.connections import AWS_CONN_ID, airflow_connections
+from ..runtime.folder import MapRunFolder
+from ..runtime.partition import run_partition
+from ..runtime.run import invocation_factory
+from ..runtime.stop import StopReason, StopSignal
+from ..storage import StorageError, open_folder
+from .authored import AuthoredMap
+
+# The attribute is there before the task runs, too: an undefined name in the template would leave no label at all.
+MAP_INDEX_TEMPLATE = "{{ task.partition_label }}"
+
+
+class RunPartitionOperator(BaseOperator):
+    """Runs one partition's child executions and stores their results.
+
+    Children that fail do not fail the task: they are counted, and the tolerance decides about the whole map run.
+    The task fails when the partition cannot be read or its results cannot be written.
+
+    :param authored: the definition and the run's input.
+    :param partition: one element of what read_items returned; goes through ``expand``.
+    :param aws_conn_id: Airflow connection for S3 and Lambda (templated).
+    """
+
+    # Not ``partition``: it comes from XCom, and nothing that comes from there is a template.
+    template_fields: Sequence[str] = ("distributed_map", "aws_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"distributed_map": "json"}
+    shallow_copy_attrs: Sequence[str] = ("authored",)
+    ui_color = "#bfdcf3"
+
+    def __init__(
+        self,
+        *,
+        authored: AuthoredMap,
+        partition: Mapping[str, Any],
+        aws_conn_id: str | None = AWS_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.authored = authored
+        self.distributed_map = authored.view()
+        self.partition = partition
+        self.partition_label = str(partition["label"])
+        self.aws_conn_id = aws_conn_id
+        self._stop = StopSignal()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        self.log.info("Running %s", self.partition["label"])
+        try:
+            connections = airflow_connections(self.aws_conn_id)
+            definition = self.authored.rendered(self.distributed_map)
+            end = run_partition(
+                definition,
+                MapRunFolder(open_folder(self.partition["map_run"], connections)),
+                self.partition["index"],
+                invocation_factory(definition, connections),
+                connections,
+                stop=self._stop,
+                on_progress=self._log_progress,
+            )
+        except (StatesError, InvalidDefinition) as error:
+            if isinstance(error.__cause__, StorageError):
+                raise  # the store may answer next time: Airflow's retries decide
+            raise AirflowFailException(str(error)) from error
+        self.partition_label = f"{self.partition['label']}: {_outcome(end.executions)}"
+        self.log.info("Ended: %s", _phrase(end.items, end.executions))
+        if end.error is not None:
+            # Its results are stored; trying again would read the same data and fail the same way.
+            raise AirflowFailException(str(end.error)) from end.error
+        return {"items": end.items.to_dict(), "executions": end.executions.to_dict()}
+
+    def on_kill(self) -> None:
+        # Airflow calls this on SIGTERM and goes on: the engine starts no further child, stores what there is, returns.
+        self._stop.set(StopReason("States.TaskFailed", "the task was stopped from outside", aborted=True))
+
+    def _log_progress(self, items: Counts, executions: Counts) -> None:
+        share = f"{executions.finished / executions.total:.0%}" if executions.total else "all"
+        self.log.info("%s done: %s", share, _phrase(items, executions))
+
+
+_WORDS = (
+    ("succeeded", "ok"),
+    ("failed", "failed"),
+    ("timed_out", "timed out"),
+    ("aborted", "aborted"),
+    ("running", "running"),
+    ("pending", "pending"),
+)
+
+
+def _outcome(counts: Counts) -> str:
+    """``498 ok, 2 failed``."""
+    parts = [f"{getattr(counts, name):,} {word}" for name, word in _WORDS if getattr(counts, name)]
+    return ", ".join(parts) or "nothing to do"
+
+
+def _phrase(items: Counts, executions: Counts) -> str:
+    """Both counters in words, once where they are the same: without a batcher an item is a child execution."""
+    counters = (("items", items),) if items == executions else (("items", items), ("batches", executions))
+    return "; ".join(f"{counts.total:,} {noun} ({_outcome(counts)})" for noun, counts in counters)

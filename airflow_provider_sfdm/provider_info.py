@@ -1,0 +1,49 @@
+"""What Airflow reads to know this package as a provider (entry point ``apache_airflow_provider``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider, as Airflow's ``provider_info.schema.json`` asks."""
+    return {
+        # The canonical name of the distribution: any other breaks `airflow providers` for all providers.
+        "package-name": "airflow-provider-sfdm",
+        "name": "Step Functions Distributed Map",
+        "description": "AWS Step Functions Distributed Map for Apache Airflow: one definition, two engines.",
+        "task-decorators": [
+            {
+                "name": "distributed_map",
+                "class-name": "airflow_provider_sfdm.decorators.distributed_map.distributed_map",
+            }
+        ],
+        "config": {
+            "sfdm": {
+                "description": "Distributed Map: the defaults of its map runs.",
+                "options": {
+                    "storage": {
+                        "description": (
+                            "URL of the folder below which map runs keep their plans, progress and (without a\n"
+                            "ResultWriter) results; every task of the map must reach it, so with workers on\n"
+                            "other machines it is a bucket. Empty: the folder sfdm in AIRFLOW_HOME.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@my-bucket/map-runs",
+                        "default": "",
+                    },
+                    "partitions": {
+                        "description": (
+                            "Into how many partitions (mapped task instances) a map run is divided, unless the map\n"
+                            "says so itself; fewer when it has fewer batches. 0: the engine's default.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "64",
+                        "default": "0",
+                    },
+                },
+            }
+        },
+    }

@@ -1,0 +1,208 @@
+"""A Distributed Map in a DAG: ``read_items >> run_partition (mapped) >> write_results``.
+
+Where a child execution is a task group itself, that group is mapped in place of run_partition: see ``child_group``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from .child_group import group_function, mapped_children, unsupported_with_a_group
+from .compat import BaseOperator, TaskGroup, TriggerRule, XComArg, conf
+from .core.definition import DistributedMap
+from .core.engines import unsupported_on_airflow
+from .core.values import UNSET
+from .operators.authored import AuthoredMap
+from .operators.read_items import MAP_RUN_KEY, ReadItemsOperator
+from .operators.run_partition import MAP_INDEX_TEMPLATE, RunPartitionOperator
+from .operators.write_results import WriteResultsOperator
+
+READ, RUN, WRITE = "read_items", "run_partition", "write_results"
+
+# Arguments of BaseOperator that mean something for one of the tasks only; all others go to all three.
+_FOR_ONE_TASK = {
+    "trigger_rule": READ,  # what comes before the group
+    "inlets": READ,
+    "outlets": WRITE,  # an asset is there when the results are, and once
+    "map_index_template": RUN,
+    "max_active_tis_per_dag": RUN,
+    "max_active_tis_per_dagrun": RUN,
+}
+# Arguments that would break the group, and what to do instead.
+_REFUSED = {
+    "task_id": "the argument is group_id",
+    "task_group": "the argument is parent_group",
+    "task_display_name": "use group_display_name",
+    "do_xcom_push": "the tasks hand the map run on through XCom",
+    "multiple_outputs": "the summary is one XCom",
+}
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters) - {"self", "kwargs"}
+
+
+_DEFINITION = frozenset(one.name for one in fields(DistributedMap))
+_GROUP = _parameters(TaskGroup.__init__) - {"group_id"}
+_OPERATOR = _parameters(BaseOperator.__init__) - _GROUP - _REFUSED.keys()
+
+
+class DistributedMapTaskGroup(TaskGroup):
+    """A task group that runs one Distributed Map.
+
+    ::
+
+        delays = DistributedMapTaskGroup(
+            "delays",
+            item_processor=delay_statistics,
+            item_reader=S3CsvItemReader(url="s3://flights/{{ ds }}.csv"),
+            item_batcher=ItemBatcher(max_items_per_batch=500),
+            tolerated_failure_percentage=5,
+            retries=2,
+        )
+        delays >> report(delays.output)
+
+    :param group_id: id of the group; the map's name, too.
+    :param definition: a ``DistributedMap``; or give its fields as arguments of their own.
+    :param items: the items, in place of the definition's: an array or object, or an upstream task's output.
+    :param input: the input of the run (``$``), default ``{}``: JSON, which may hold templates and upstream tasks'
+        outputs.
+    :param storage: URL of the folder for map runs (templated); default ``[sfdm] storage``.
+    :param partitions: into how many partitions the children are divided; default ``[sfdm] partitions``.
+    :param aws_conn_id: Airflow connection for S3 and Lambda (templated); default ``aws_default``.
+    :param kwargs: arguments of TaskGroup, and of BaseOperator for the tasks of the group (``retries``, ``pool``,
+        ``queue``, ``executor``, …). ``max_active_tis_per_dagrun`` is how many partitions run at once.
+
+    ``output`` is the summary of the map run (``MapRunSummary.to_dict()``).
+
+    :raises InvalidDefinition: the definition cannot be, or not on this engine (UnsupportedField).
+    :raises TypeError: an argument that nothing knows.
+    :raises ValueError: the group stands in a mapped task group, where Airflow cannot map again.
+    """
+
+    output: Any  # an XComArg; Airflow's stubs let no XComArg stand for the value that a task takes
+
+    def __init__(
+        self,
+        group_id: str,
+        definition: DistributedMap | None = None,
+        *,
+        items: Any = UNSET,
+        input: Any = UNSET,
+        storage: str | None = None,
+        partitions: int | None = None,
+        aws_conn_id: Any = UNSET,
+        **kwargs: Any,
+    ) -> None:
+        definition_fields, group_args, operator_args = _sort_out(kwargs)
+        if definition is None:
+            definition = DistributedMap(**_given(items=items, input=input), **definition_fields)
+        elif definition_fields:
+            raise TypeError(f"give definition= or its fields, not both: {', '.join(sorted(definition_fields))}")
+        children = group_function(definition)
+        _refuse_unsupported(definition, has_group=children is not None)
+        _check_partitions(partitions, has_group=children is not None)
+        super().__init__(group_id, **group_args)
+        if next(self.iter_mapped_task_groups(), None) is not None:
+            raise ValueError(
+                f"the Distributed Map {self.group_id!r} is inside a mapped task group, where Airflow cannot map again: "
+                "place it outside, or let one map read what the others would"
+            )
+        authored = AuthoredMap.of(definition, input, items)
+        active = operator_args.pop("max_active_tis_per_dagrun", None) or self._active(definition)
+        self._warn_if_capped(active)
+        operator_args |= _given(aws_conn_id=aws_conn_id)
+        with self:
+            read = ReadItemsOperator(
+                task_id=READ,
+                authored=authored,
+                group_id=str(self.group_id),
+                active=active,
+                one_child_each=children is not None,
+                **_given(storage=storage, partitions=partitions, unset=None),
+                **_of_task(READ, operator_args),
+            )
+            run: Any
+            if children is not None:
+                run = mapped_children(children, read.output, _of_task(RUN, operator_args))
+            else:
+                run = RunPartitionOperator.partial(
+                    task_id=RUN,
+                    authored=authored,
+                    max_active_tis_per_dagrun=active,
+                    **{"map_index_template": MAP_INDEX_TEMPLATE, **_of_task(RUN, operator_args)},
+                ).expand(partition=read.output)
+            write = WriteResultsOperator(
+                task_id=WRITE,
+                map_run=XComArg(read, key=MAP_RUN_KEY),
+                # Given here because a default_args of the DAG would win over the operator's own default.
+                trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+                **_of_task(WRITE, operator_args),
+            )
+            run >> write
+        self.output = write.output
+
+    def _active(self, definition: DistributedMap) -> int:
+        """How many partitions run at once: what Airflow lets, and no more than MaxConcurrency, if that is known now."""
+        limits = [self.dag.max_active_tasks, conf.getint("core", "parallelism", fallback=0)]
+        if isinstance(definition.max_concurrency, int):
+            limits.append(definition.max_concurrency)
+        return min((limit for limit in limits if limit), default=1)
+
+    def _warn_if_capped(self, active: int) -> None:
+        limit = self.dag.max_active_tasks
+        if limit and active > limit:
+            warnings.warn(
+                f"{self.group_id}: max_active_tis_per_dagrun is {active}, but the DAG runs at most {limit} tasks at "
+                f"once, so the map uses less of its MaxConcurrency than it could; raise max_active_tasks of the DAG",
+                stacklevel=3,
+            )
+
+
+def _sort_out(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Divide arguments into those of DistributedMap, of TaskGroup and of BaseOperator."""
+    for name in arguments:
+        if name in _REFUSED:
+            raise TypeError(f"a Distributed Map takes no argument {name!r}: {_REFUSED[name]}")
+    unknown = sorted(arguments.keys() - _DEFINITION - _GROUP - _OPERATOR)
+    if unknown:
+        raise TypeError(
+            f"unknown argument{'s' * (len(unknown) > 1)} {', '.join(map(repr, unknown))}: neither a field of "
+            "DistributedMap nor an argument of TaskGroup or BaseOperator"
+        )
+
+    def those(names: Iterable[str]) -> dict[str, Any]:
+        return {name: arguments[name] for name in names if name in arguments}
+
+    return those(_DEFINITION), those(_GROUP), those(_OPERATOR)
+
+
+def _of_task(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments that one of the three tasks gets."""
+    return {name: value for name, value in arguments.items() if _FOR_ONE_TASK.get(name, task) == task}
+
+
+def _given(unset: Any = UNSET, **arguments: Any) -> dict[str, Any]:
+    """Those arguments that were given: passing the others on would hide default_args."""
+    return {name: value for name, value in arguments.items() if value is not unset}
+
+
+def _check_partitions(partitions: object, *, has_group: bool) -> None:
+    if partitions is not None and has_group:
+        raise ValueError("partitions: where children are task groups, every child is a partition of its own")
+    if partitions is not None and (type(partitions) is not int or partitions < 1):
+        raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
+
+
+def _refuse_unsupported(definition: DistributedMap, *, has_group: bool) -> None:
+    problems = unsupported_on_airflow(definition)
+    if has_group:
+        problems += unsupported_with_a_group(definition)
+    if problems:
+        for other in problems[1:]:
+            problems[0].add_note(f"also: {other}")
+        raise problems[0]

@@ -1,0 +1,116 @@
+"""What the operators do by themselves: stopping, labels, connections. Whole runs are in test_runs.py."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_sfdm import DistributedMap, ItemBatcher
+from airflow_provider_sfdm.hooks.connections import airflow_connections
+from airflow_provider_sfdm.operators.authored import AuthoredMap
+from airflow_provider_sfdm.operators.read_items import partition_label
+from airflow_provider_sfdm.operators.run_partition import RunPartitionOperator
+from airflow_provider_sfdm.runtime.engine import plan_map_run
+from airflow_provider_sfdm.storage import Connections, open_folder
+
+
+def plan(definition: DistributedMap, tmp_path: Path, partitions: int = 1) -> Any:
+    return plan_map_run(
+        definition, name="m", storage=tmp_path.as_uri(), connections=Connections(), partitions=partitions
+    )
+
+
+def run_partition_task(definition: DistributedMap, map_run: str) -> RunPartitionOperator:
+    partition = {"map_run": map_run, "index": 0, "label": "items 0–9"}  # noqa: RUF001
+    return RunPartitionOperator(task_id="run", authored=AuthoredMap.of(definition), partition=partition)
+
+
+def execute(operator: RunPartitionOperator) -> dict[str, Any]:
+    # Below the wrapper that refuses calls from outside a task.
+    return RunPartitionOperator.execute.__wrapped__(operator, {})  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_task_that_is_killed_starts_no_further_child(tmp_path: Path) -> None:
+    seen = []
+
+    def function(item: int) -> int:
+        seen.append(item)
+        if item == 3:
+            operator.on_kill()  # as Airflow does, in the handler of SIGTERM
+        return item
+
+    definition = DistributedMap(item_processor=function, items=list(range(10)))
+    folder, _ = plan(definition, tmp_path)
+    operator = run_partition_task(definition, folder.url)
+    assert operator.partition_label == "items 0–9"  # noqa: RUF001
+    counts = execute(operator)["items"]
+    assert seen == [0, 1, 2, 3]
+    assert (counts["succeeded"], counts["pending"]) == (4, 6)
+    assert operator.partition_label == "items 0–9: 4 ok, 6 pending"  # noqa: RUF001
+
+
+def test_progress_is_logged_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("airflow_provider_sfdm.runtime.watch.LOG_SECONDS", 0.5)
+
+    def function(batch: dict[str, Any]) -> None:
+        time.sleep(0.7)
+
+    definition = DistributedMap(
+        item_processor=function, items=[1, 2, 3, 4], item_batcher=ItemBatcher(max_items_per_batch=2)
+    )
+    folder, _ = plan(definition, tmp_path)
+    # Airflow's own logger writes to a task's log only.
+    monkeypatch.setattr(RunPartitionOperator, "log", logging.getLogger("sfdm-test"))
+    with caplog.at_level(logging.INFO, logger="sfdm-test"):
+        execute(run_partition_task(definition, folder.url))
+    assert "50% done: 4 items (2 ok, 2 running); 2 batches (1 ok, 1 running)" in caplog.messages
+    assert caplog.messages[-1] == "Ended: 4 items (4 ok); 2 batches (2 ok)"
+
+
+@pytest.mark.parametrize(
+    ("items", "batcher", "partitions", "labels"),
+    [
+        (10, None, 1, ["items 0–9"]),  # noqa: RUF001
+        (10, ItemBatcher(max_items_per_batch=3), 2, ["batches 0–1", "batches 2–3"]),  # noqa: RUF001
+        (2, None, 2, ["item 0", "item 1"]),
+        (2, ItemBatcher(max_items_per_batch=2), 2, ["batch 0"]),
+        (0, None, 2, ["no items"]),
+        (0, ItemBatcher(max_items_per_batch=2), 2, ["no batches"]),
+        (2400, None, 1, ["items 0–2,399"]),  # noqa: RUF001
+    ],
+)
+def test_labels_of_partitions(
+    tmp_path: Path, items: int, batcher: ItemBatcher | None, partitions: int, labels: list[str]
+) -> None:
+    definition = DistributedMap(item_processor=str, items=list(range(items)), item_batcher=batcher)
+    _, made = plan(definition, tmp_path, partitions)
+    assert [partition_label(made, partition) for partition in made.partitions] == labels
+
+
+def test_clients_come_from_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.config import Config
+
+    for name, port in (("MINE", 9001), ("OTHER", 9002)):
+        uri = f"aws://key-{name}:secret@/?endpoint_url=http%3A%2F%2F127.0.0.1%3A{port}&region_name=eu-west-1"
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", uri)
+    connections = airflow_connections("mine")
+    s3, other = connections.s3_client(None), connections.s3_client("other")
+    assert (s3.meta.endpoint_url, other.meta.endpoint_url) == ("http://127.0.0.1:9001", "http://127.0.0.1:9002")
+    client = connections.lambda_client(Config(read_timeout=77, max_pool_connections=33))
+    assert client.meta.endpoint_url == "http://127.0.0.1:9001"
+    config: Any = client.meta.config
+    assert (config.read_timeout, config.max_pool_connections) == (77, 33)
+
+
+def test_other_urls_go_through_object_storage_or_fsspec(tmp_path: Path) -> None:
+    store = open_folder("memory://map-runs", airflow_connections())
+    store.put("a/b", b"content")
+    assert store.read("a/b") == b"content"
+    filesystem, path = airflow_connections().filesystem(f"file://{tmp_path}")
+    assert (filesystem.protocol, path) == (("file", "local"), str(tmp_path))

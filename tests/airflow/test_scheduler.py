@@ -1,0 +1,59 @@
+"""The examples under a real scheduler, with LocalExecutor: processes, an API server, a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.airflow_stack import AirflowStack
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.scheduler
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+    with AirflowStack(tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", parallelism=4) as started:
+        yield started
+
+
+def test_the_csv_example(stack: AirflowStack, tmp_path: Path) -> None:
+    source = tmp_path / "flights.csv"
+    rows = (f"{1 + number // 5000},{'NA' if number % 10 == 0 else 900},{number % 20},UA\n" for number in range(50_000))
+    source.write_text("month,dep_time,dep_delay,carrier\n" + "".join(rows))
+    run_id = stack.trigger("flights_delays", {"data": source.as_uri(), "results": (tmp_path / "out").as_uri()})
+    run = stack.wait("flights_delays", run_id, timeout=180)
+    log = stack.task_log("flights_delays", run_id, "report")
+    assert run.state == "success", log
+    assert any(line.split()[:3] == ["UA", "50,000", "10.0%"] for line in log)
+    partitions = [ti for ti in stack.task_instances("flights_delays", run_id) if ti.task_id == "delays.run_partition"]
+    labels = {ti.rendered_map_index for ti in partitions}
+    assert labels == {f"batches {25 * n}–{25 * n + 24}: 25 ok" for n in range(4)}  # noqa: RUF001
+
+
+def test_a_breach_reaches_every_partition_and_is_reported(stack: AirflowStack) -> None:
+    run_id = stack.trigger("tolerance_breached")
+    run = stack.wait("tolerance_breached", run_id, timeout=180)
+    assert run.state == "failed"
+    states = {ti.task_id: ti.state for ti in stack.task_instances("tolerance_breached", run_id)}
+    assert states == {
+        "check.read_items": "success",
+        "check.run_partition": "success",
+        "check.write_results": "failed",
+        "report": "failed",
+    }
+    summary = stack.api.xcom("tolerance_breached", run_id, "check.write_results")
+    assert (summary["status"], summary["itemCounts"]["total"]) == ("FAILED", 1000)
+    assert summary["itemCounts"]["failed"] > 5
+    log = stack.task_log("tolerance_breached", run_id, "report")
+    assert any(line.startswith("map run FAILED: States.ExceedToleratedFailureThreshold") for line in log)
+
+
+def test_items_of_an_upstream_task(stack: AirflowStack) -> None:
+    run_id = stack.trigger("array_from_task")
+    assert stack.wait("array_from_task", run_id, timeout=180).state == "success"
+    log = stack.task_log("array_from_task", run_id, "report")
+    assert any("990 invoices, 10 orders failed: {'ValueError': 10}" in line for line in log)
