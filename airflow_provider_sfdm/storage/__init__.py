@@ -6,8 +6,9 @@
 any other                 ``FsspecStore``, through fsspec
 ========================  ==============================================================================
 
-URLs are taken as they are, as ``ObjectStoragePath`` and the AWS command line take them: nothing is
-percent-decoded, and a ``?`` or ``#`` is part of a key. ``s3://connection@bucket/key`` names a connection.
+URLs are taken as they are, as ``ObjectStoragePath`` and the AWS command line take them: a ``?`` or ``#`` is part of
+a key, and nothing is percent-decoded but ``file://`` URLs, which is what ``Path.as_uri()`` makes.
+``s3://connection@bucket/key`` names a connection.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from .base import (
     AccessDenied,
@@ -155,7 +157,7 @@ def open_listing(
 
 def _split(url: str, expected_bucket_owner: str | None) -> tuple[str, str]:
     if url.startswith("/"):
-        url = f"file://{url}"
+        url = f"file://{url.replace('%', '%25')}"
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or not scheme:
@@ -179,6 +181,7 @@ def _local_path(url: str, rest: str) -> Path:
     host, slash, path = rest.partition("/")
     if host not in ("", "localhost") or not slash:
         raise StorageError(url, "a file's URL must be absolute, with three slashes: file:///folder/name")
+    path = unquote(path)
     if "\0" in path:
         raise StorageError(url, "a path must not contain NUL")
     return Path("/" + path.strip("/"))

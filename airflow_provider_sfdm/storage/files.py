@@ -208,10 +208,7 @@ def file_errors(url: str, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        hint = ""
-        if re.search("%[0-9A-Fa-f]{2}", url):
-            hint = "; URLs are taken as they are, without decoding percent signs"
-        raise ObjectNotFound(url, f"no such file or folder{hint}") from error
+        raise ObjectNotFound(url, "no such file or folder") from error
     except PermissionError as error:
         raise AccessDenied(url, f"the operating system refused: {error.strerror}") from error
     except (NotADirectoryError, FileExistsError) as error:

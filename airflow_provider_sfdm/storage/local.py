@@ -50,10 +50,11 @@ class LocalStore:
 
     @property
     def root(self) -> str:
-        return "file://" + self._shown.rstrip("/")
+        # Only what would be taken for an escape is escaped, so that the URL stays readable.
+        return "file://" + self._shown.rstrip("/").replace("%", "%25")
 
     def url(self, key: str) -> str:
-        return f"{self.root}/{key}"
+        return f"{self.root}/{key.replace('%', '%25')}"
 
     def pin(self, key: str, version_id: str | None = None) -> Pin:
         path = self._path(key)

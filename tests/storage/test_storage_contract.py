@@ -19,6 +19,7 @@ from airflow_provider_sfdm.storage.base import (
     Pin,
     StorageError,
 )
+from airflow_provider_sfdm.storage.local import LocalStore
 
 
 def listed(store: ObjectStore, prefix: str = "") -> list[ObjectInfo]:
@@ -41,7 +42,8 @@ def test_keys_are_kept_as_they_are(store: ObjectStore, key: str) -> None:
     store.put(key, b"data")
     assert store.read(key) == b"data"
     assert keys(store) == [key]
-    assert store.url(key) == f"{store.root}/{key}"
+    local = isinstance(store, LocalStore)  # where URLs are decoded, so a percent sign is escaped
+    assert store.url(key) == f"{store.root}/{key.replace('%', '%25') if local else key}"
 
 
 def test_what_is_missing(store: ObjectStore) -> None:

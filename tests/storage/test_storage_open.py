@@ -13,7 +13,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_sfdm.storage import (
     Connections,
-    ObjectNotFound,
     StorageError,
     open_folder,
     open_listing,
@@ -141,13 +140,20 @@ def test_a_file_that_is_a_link_elsewhere(tmp_path: Path) -> None:
     assert store.url(key) == f"file://{tmp_path}/data/2026.csv"
 
 
-def test_percent_signs_are_not_decoded(tmp_path: Path) -> None:
-    (tmp_path / "a b").write_bytes(b"1")
-    store, key = open_object(f"file://{tmp_path}/a b")
+@pytest.mark.parametrize("name", ["a b", "ä", "100 %", "a%20b", "a%2Fb"])
+def test_a_file_url_may_be_escaped_or_not(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / name
+    path.parent.mkdir()
+    path.write_bytes(b"1")
+    store, key = open_object(path.as_uri())
     assert store.read(key) == b"1"
-    store, key = open_object(f"file://{tmp_path}/a%20b")
-    with pytest.raises(ObjectNotFound, match="without decoding percent signs"):
-        store.read(key)
+    again, key = open_object(store.url(key))
+    assert again.read(key) == b"1"
+    assert again.root == store.root
+    assert open_folder(store.root).read(name) == b"1"
+    # A plain path is no URL.
+    store, key = open_object(str(path))
+    assert store.read(key) == b"1"
 
 
 def test_a_filesystem_of_the_caller() -> None:
