@@ -29,7 +29,7 @@ test: $(STAMP) ## run the tests; ARGS="tests/core -k csv" runs some of them
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) ## format, lint, types
-	@$(BIN)/ruff format --quiet --check . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }
+	@$(BIN)/ruff format --quiet --check --output-format concise . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy $(ARGS)
 
@@ -63,7 +63,7 @@ $(UV): requirements/uv.txt
 	@echo 'Making $(VENV) with' "$$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 		echo 'This Python cannot make environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
 # uv does not read pip's configuration: hand it the index that pip was told to use, if it was told.
