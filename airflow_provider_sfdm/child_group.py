@@ -13,6 +13,9 @@ from .operators.child_execution import EndChildOperator, StartChildOperator
 
 GROUP, START, END = "child_execution", "start", "end"
 _LABEL = "{{ task.partition['label'] }}"
+# Airflow sometimes takes a task that rescheduled itself for one that was killed (apache/airflow#71172). A start can
+# always be repeated, and a child must not fail for that.
+_RETRIES_OF_A_WAITING_START = 5
 
 
 def group_function(definition: DistributedMap) -> Callable[..., Any] | None:
@@ -25,27 +28,33 @@ def group_function(definition: DistributedMap) -> Callable[..., Any] | None:
 
 def unsupported_with_a_group(definition: DistributedMap) -> list[UnsupportedField]:
     """What a map whose children are task groups cannot honour."""
-    problems = []
-    if definition.max_concurrency or definition.max_concurrency_path:
-        problem = "Airflow limits tasks, not task groups: set max_active_tis_per_dagrun of the group's tasks, or a pool"
-        problems.append(UnsupportedField("MaxConcurrency", problem))
-    for name, given in (("Retry", definition.retry), ("TimeoutSeconds", definition.timeout)):
-        if given:  # only where a bare @task_group function was given: TaskGroupProcessor refuses these itself
-            problems.append(UnsupportedField(name, "the tasks of the group say it themselves"))
-    return problems
+    # Only where a bare @task_group function was given: TaskGroupProcessor refuses these itself.
+    own = (("Retry", definition.retry), ("TimeoutSeconds", definition.timeout))
+    return [UnsupportedField(name, "the tasks of the group say it themselves") for name, given in own if given]
 
 
-def mapped_children(function: Callable[..., Any], partitions: Any, arguments: Mapping[str, Any]) -> Any:
+def mapped_children(
+    function: Callable[..., Any], partitions: Any, arguments: Mapping[str, Any], *, limited: bool
+) -> Any:
     """Map a task group over ``partitions``, an XComArg. Its start hands ``function`` the child's input.
 
     ``function`` gets that input as an XComArg and may return one task's output, which becomes the child's output; the
     group's end records it, or that the child failed. ``arguments`` are those of BaseOperator for start and end.
+    ``limited`` tells that there may be a MaxConcurrency.
     """
+
+    options = {"map_index_template": _LABEL, **arguments}
+    start_options = options
+    if limited:
+        # Airflow's default puts what comes first in a DAG first: starts that only look whether it is their turn would
+        # take the workers from the children that they wait for.
+        start_options = {"weight_rule": "absolute", **options}
 
     @task_group(group_id=GROUP)
     def child_execution(partition: Any) -> None:
-        options = {"map_index_template": _LABEL, **arguments}
-        start = StartChildOperator(task_id=START, partition=partition, **options)
+        start = StartChildOperator(task_id=START, partition=partition, **start_options)
+        if limited:
+            start.retries = max(start.retries or 0, _RETRIES_OF_A_WAITING_START)
         output = function(start.output)
         tasks = [task for task in start.task_group or () if task.task_id != start.task_id]
         if not tasks:
@@ -61,6 +70,7 @@ def mapped_children(function: Callable[..., Any], partitions: Any, arguments: Ma
             trigger_rule=TriggerRule.ALL_DONE,  # see WriteResultsOperator: default_args must not change it
             **options,
         )
+        start.last_task = end.task_id
         for task in tasks:
             if not task.upstream_task_ids & own:
                 task.set_upstream(start)

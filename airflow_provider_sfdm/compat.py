@@ -26,12 +26,14 @@ from airflow.providers.common.compat.sdk import (
     task_group,
 )
 from airflow.sdk.definitions.decorators.task_group import _TaskGroupFactory
+from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.sdk.io.fs import has_fs as has_filesystem
 
 __all__ = [
     "AIRFLOW_HOME",
     "XCOM_RETURN_KEY",
     "AirflowFailException",
+    "AirflowRescheduleException",
     "AirflowSkipException",
     "BaseOperator",
     "Context",
@@ -43,6 +45,7 @@ __all__ = [
     "XComNotFound",
     "conf",
     "has_filesystem",
+    "is_dag_test",
     "task_group",
     "task_group_function",
 ]
@@ -51,3 +54,8 @@ __all__ = [
 def task_group_function(value: object) -> Callable[..., Any] | None:
     """The function below the decorator ``@task_group``, or None where there is no such decorator."""
     return value.function if isinstance(value, _TaskGroupFactory) else None
+
+
+def is_dag_test(context: Context) -> bool:
+    """Whether this is a run of dag.test(): one task after the other in this process."""
+    return getattr(context["dag_run"], "triggering_user_name", None) == "dag_test"

@@ -14,7 +14,7 @@ from typing import Any
 from .child_group import group_function, mapped_children, unsupported_with_a_group
 from .compat import BaseOperator, TaskGroup, TriggerRule, XComArg, conf
 from .core.definition import DistributedMap
-from .core.engines import unsupported_on_airflow
+from .core.engines import refuse_unsupported
 from .core.values import UNSET
 from .operators.authored import AuthoredMap
 from .operators.read_items import MAP_RUN_KEY, ReadItemsOperator
@@ -104,7 +104,7 @@ class DistributedMapTaskGroup(TaskGroup):
         elif definition_fields:
             raise TypeError(f"give definition= or its fields, not both: {', '.join(sorted(definition_fields))}")
         children = group_function(definition)
-        _refuse_unsupported(definition, has_group=children is not None)
+        refuse_unsupported(definition, unsupported_with_a_group(definition) if children is not None else ())
         _check_partitions(partitions, has_group=children is not None)
         super().__init__(group_id, **group_args)
         if next(self.iter_mapped_task_groups(), None) is not None:
@@ -128,7 +128,8 @@ class DistributedMapTaskGroup(TaskGroup):
             )
             run: Any
             if children is not None:
-                run = mapped_children(children, read.output, _of_task(RUN, operator_args))
+                limited = bool(definition.max_concurrency or definition.max_concurrency_path)
+                run = mapped_children(children, read.output, _of_task(RUN, operator_args), limited=limited)
             else:
                 run = RunPartitionOperator.partial(
                     task_id=RUN,
@@ -196,13 +197,3 @@ def _check_partitions(partitions: object, *, has_group: bool) -> None:
         raise ValueError("partitions: where children are task groups, every child is a partition of its own")
     if partitions is not None and (type(partitions) is not int or partitions < 1):
         raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
-
-
-def _refuse_unsupported(definition: DistributedMap, *, has_group: bool) -> None:
-    problems = unsupported_on_airflow(definition)
-    if has_group:
-        problems += unsupported_with_a_group(definition)
-    if problems:
-        for other in problems[1:]:
-            problems[0].add_note(f"also: {other}")
-        raise problems[0]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..core.errors import ChildFailed
 from ..core.json import dumps, loads
 from ..core.processors import LambdaFunction
-from ..runtime.invocation import ChildFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -50,9 +50,8 @@ def lambda_invoke(function: LambdaFunction, client: LambdaClient) -> Callable[[A
             answer = client.invoke(**arguments, InvocationType="RequestResponse", Payload=dumps(child_input))  # type: ignore[arg-type]
             payload = answer["Payload"].read()
         except ClientError as error:
-            details = error.response.get("Error", {})
-            code = details.get("Code", "Unknown")
-            raise ChildFailed(f"Lambda.{code}", details.get("Message", str(error))) from error
+            message = error.response.get("Error", {}).get("Message") or str(error)
+            raise ChildFailed(f"Lambda.{_code(error)}", message) from error
         except BotoCoreError as error:
             raise ChildFailed("Lambda.SdkClientException", str(error)) from error
         if "FunctionError" in answer:
@@ -65,6 +64,16 @@ def lambda_invoke(function: LambdaFunction, client: LambdaClient) -> Callable[[A
             raise ChildFailed("Lambda.Unknown", f"the function's answer is not JSON: {error}") from error
 
     return invoke
+
+
+def _code(error: ClientError) -> str:
+    """The service's error code. A gateway's 5xx has none (the SDK shows the status, or nothing): ServiceException.
+
+    That is the name of Lambda's own 5xx, the one the retriers that AWS recommends match.
+    """
+    code = error.response.get("Error", {}).get("Code") or "Unknown"
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return "ServiceException" if status >= 500 and (code == "Unknown" or code.isdigit()) else code
 
 
 def _function_failed(payload: bytes) -> ChildFailed:

@@ -71,9 +71,8 @@ def from_asl(map_state: Mapping[str, Any] | str, *, query_language: str | None =
     ManifestType. A processor that is one Task state invoking a Lambda function becomes a LambdaFunction with
     the task's Retry and TimeoutSeconds; any other is an AslProcessor.
 
-    Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown fields included, and
-    :class:`UnsupportedField` where it is right but can't be had here: intrinsic functions in the arguments of
-    reader and writer.
+    Intrinsic functions, JSONata and S3 arguments that the airflow engine lacks are kept for :meth:`to_asl`; the engine
+    refuses them. Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown fields included.
     """
     if isinstance(map_state, str):
         map_state = _parse(map_state)
@@ -164,7 +163,7 @@ def _take_items(fields: Fields, language: QueryLanguage) -> Any:
 
 def _check_is_map(fields: Fields) -> None:
     if "States" in fields and "StartAt" in fields:
-        states = fields.take("States")
+        states = Fields(fields.take("States"), "States").take_all()
         maps = [name for name, state in states.items() if isinstance(state, Mapping) and state.get("Type") == "Map"]
         names = ", ".join(maps) or "it has none"
         raise InvalidDefinition("Type", f"this is a whole state machine: give one of its Map states ({names})")

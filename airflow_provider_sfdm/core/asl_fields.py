@@ -8,9 +8,9 @@ from typing import Any
 
 from .errors import InvalidDefinition, UnsupportedField
 from .paths import JsonPath, compile_path
-from .values import QueryLanguage, Text, is_jsonata, shown
+from .values import Intrinsic, QueryLanguage, Text, is_jsonata, shown
 
-_RESOURCE = re.compile(r"arn:(aws[a-z0-9-]*):states:::(.+)")
+_RESOURCE = re.compile(r"arn:(aws(?:-[a-z0-9-]+)?):states:::(.+)")
 
 
 class Fields:
@@ -21,7 +21,8 @@ class Fields:
 
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-            raise InvalidDefinition(path, f"must be an object, got {shown(value)}")
+            # The state itself has no field's name.
+            raise InvalidDefinition(path or "Map", f"must be an object, got {shown(value)}")
         self.path = path
         self._left: dict[str, Any] = dict(value)
 
@@ -41,6 +42,11 @@ class Fields:
             raise InvalidDefinition(self.name(name), "must not be null")
         return value
 
+    def take_all(self) -> dict[str, Any]:
+        """All fields that are left, null ones too."""
+        left, self._left = self._left, {}
+        return left
+
     def take_raw(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Those of the fields that are there, null ones too."""
         return {name: self._left.pop(name) for name in names if name in self._left}
@@ -54,12 +60,14 @@ class Fields:
         found = legacy if legacy in self else name
         return found, self.take(found)
 
-    def take_arguments(self, language: QueryLanguage) -> Fields | None:
-        """The arguments of a service call, spelled ``Parameters`` or ``Arguments`` as the language has it."""
+    def take_arguments(self, language: QueryLanguage) -> Fields | str | None:
+        """The arguments of a service call, spelled ``Parameters`` or ``Arguments`` as the language has it; with JSONata
+        one expression may give them all.
+        """
         name = arguments_name(language)
         value = self.take(name)
-        if isinstance(value, str):
-            raise UnsupportedField(self.name(name), "write the object, with an expression for each argument")
+        if language is QueryLanguage.JSONATA and isinstance(value, str) and is_jsonata(value):
+            return value
         return None if value is None else Fields(value, self.name(name))
 
     def take_text(self, name: str, language: QueryLanguage) -> Text | None:
@@ -74,7 +82,7 @@ class Fields:
             raise InvalidDefinition(self.name(path_name), f"give {name} or {path_name}, not both")
         path = self.take(path_name)
         if isinstance(path, str) and path.startswith("States."):
-            raise UnsupportedField(self.name(path_name), f"intrinsic functions are not supported here: {path}")
+            return Intrinsic(path)
         compile_path(path, self.name(path_name))
         return JsonPath(path)
 

@@ -14,7 +14,7 @@ from .processors import FUNCTION_ARN, AslProcessor, ItemProcessor, LambdaFunctio
 from .retry import JitterStrategy, Retrier
 from .values import ExecutionType, QueryLanguage, choice, is_jsonata, shown
 
-_INVOKE = re.compile(r"arn:(aws[a-z0-9-]*):states:::lambda:invoke")
+_INVOKE = re.compile(r"arn:(aws(?:-[a-z0-9-]+)?):states:::lambda:invoke")
 _INPUT, _PAYLOAD = "{% $states.input %}", "{% $states.result.Payload %}"
 _RETRIER_FIELDS = frozenset(
     ("ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy")

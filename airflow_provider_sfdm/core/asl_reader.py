@@ -9,6 +9,7 @@ from typing import Any
 from .asl_fields import Fields, arguments_name, spell_arguments, spell_number, without_none
 from .batcher import ItemBatcher
 from .errors import InvalidDefinition, UnsupportedField
+from .formats import LISTING_ARGUMENTS
 from .readers import (
     CsvDelimiter,
     CsvHeaderLocation,
@@ -53,7 +54,9 @@ def reader_to_asl(reader: ItemReader, language: QueryLanguage, partition: str) -
     fields: dict[str, Any] = {"Resource": f"arn:{partition}:states:::s3:{'listObjectsV2' if listing else 'getObject'}"}
     if config := _reader_config(reader):
         fields["ReaderConfig"] = config
-    return fields | {arguments_name(language): spell_arguments(arguments)}
+    if isinstance(reader.arguments, str):
+        return fields | {arguments_name(language): reader.arguments}
+    return fields | {arguments_name(language): spell_arguments(arguments) | dict(reader.arguments or {})}
 
 
 def _reader_config(reader: ItemReader) -> dict[str, Any]:
@@ -94,9 +97,15 @@ def reader_from_asl(value: object, language: QueryLanguage) -> tuple[ItemReader,
     names |= {"Prefix": "prefix"} if listing else {"Key": "key"}
     if hasattr(kind, "version_id"):
         names["VersionId"] = "version_id"
-    for asl, name in names.items():
-        options[name] = arguments.take_text(asl, language)
-    arguments.done(f" for {kind.__name__}")
+    if isinstance(arguments, str):
+        options["arguments"] = arguments
+    else:
+        for asl, name in names.items():
+            options[name] = arguments.take_text(asl, language)
+        if listing:
+            spellings = [*LISTING_ARGUMENTS, *(f"{name}.$" for name in LISTING_ARGUMENTS)]
+            options["arguments"] = arguments.take_raw(tuple(spellings)) or None
+        arguments.done(f" for {kind.__name__}")
     options["max_items"] = config.take("MaxItems")
     options["max_items_path"] = config.take("MaxItemsPath")
     config.done(f" for {kind.__name__}")
@@ -177,9 +186,10 @@ def writer_to_asl(writer: ResultWriter, language: QueryLanguage, partition: str)
     if writer.url is not None:
         raise UnsupportedField("ResultWriter", f"{writer.url} is not in S3, and Step Functions writes to S3 only")
     fields: dict[str, Any] = {}
-    if writer.bucket is not None:
+    if writer.bucket is not None or writer.arguments is not None:
         fields["Resource"] = f"arn:{partition}:states:::s3:putObject"
-        fields[arguments_name(language)] = spell_arguments({"Bucket": writer.bucket, "Prefix": writer.prefix})
+        spelled = spell_arguments({"Bucket": writer.bucket, "Prefix": writer.prefix})
+        fields[arguments_name(language)] = spelled if writer.arguments is None else writer.arguments
     if (config := writer.writer_config) is not None:
         fields["WriterConfig"] = {
             "Transformation": config.transformation.value,
@@ -201,13 +211,16 @@ def writer_from_asl(value: object, language: QueryLanguage) -> tuple[ResultWrite
         problem = f"Resource and {arguments_name(language)} go together"
         raise InvalidDefinition("ResultWriter", problem)
     bucket = prefix = None
-    if arguments is not None:
+    if isinstance(arguments, Fields):
         bucket, prefix = arguments.take_text("Bucket", language), arguments.take_text("Prefix", language)
         arguments.done()
         if bucket is None:
             raise InvalidDefinition(arguments.name("Bucket"), "must be given")
     writer = ResultWriter(
-        bucket=bucket, prefix=prefix, writer_config=None if config is None else _writer_config(config)
+        bucket=bucket,
+        prefix=prefix,
+        writer_config=None if config is None else _writer_config(config),
+        arguments=arguments if isinstance(arguments, str) else None,
     )
     return writer, resource[0] if resource is not None else None
 

@@ -48,7 +48,8 @@ _CAMEL = {
 class Counts:
     """AWS's ten counters, of items or of child executions. ``total`` is the sum of the first six.
 
-    ``results_written`` is 0 while the map runs and ``total`` (pending included) once results are exported.
+    ``results_written`` is 0 while the map runs; at the end it counts what has a record, pending ones included, which is
+    ``total`` unless a source broke off or a partition was lost.
     """
 
     pending: int = 0

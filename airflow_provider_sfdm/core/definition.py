@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -34,9 +35,10 @@ from .values import (
 from .writer import ResultWriter
 
 MAX_CONCURRENCY = 10_000
-"""The most child executions that AWS runs at once in one map run; also what 0 stands for."""
+"""The most child executions that AWS runs at once in one map run; also what 0 stands for there."""
 MAX_LABEL_LENGTH = 40
 
+_PARTITION = re.compile(r"aws(-[a-z0-9-]+)?")
 _LABEL_FORBIDDEN = frozenset('?*<>{}[]:;,\\|^~$#%&`"')
 _JSONPATH_ONLY = ("InputPath", "OutputPath", "ResultPath", "ResultSelector")
 _JSONATA_ONLY = ("Output",)
@@ -51,6 +53,7 @@ ASL_NAMES = {
     "prefix": ".Parameters.Prefix",
     "version_id": ".Parameters.VersionId",
     "expected_bucket_owner": ".Parameters.ExpectedBucketOwner",
+    "arguments": ".Arguments",
     "max_items": ".ReaderConfig.MaxItems",
     "max_items_path": ".ReaderConfig.MaxItemsPath",
     "items_pointer": ".ReaderConfig.ItemsPointer",
@@ -98,12 +101,13 @@ class DistributedMap:
             result_writer=ResultWriter(bucket="processed", prefix="delays"),
         )
 
-    The items are the reader's, or ``items`` (an array or object, or JSONata), or what ``items_path`` (default
-    ``$``) finds in ``input``, the input of the map. ``retry`` and ``timeout`` (seconds, of one attempt) are
-    those of a child execution. Unset limits mean what they mean on AWS: no ``max_concurrency`` (or 0) is
-    10,000, no tolerance is 0. ``state_fields`` are AWS's fields for the state machine around the map
-    (``Next``, ``Catch``, …), kept for :meth:`to_asl`; ``aws_partition`` is that of the ARNs it writes
-    (``aws``, ``aws-cn``, ``aws-us-gov``).
+    The items are the reader's, or ``items`` (an array or object, or JSONata), or what ``items_path`` (default ``$``)
+    finds in ``input``, the input of the map. ``retry`` and ``timeout`` (seconds, of one attempt) are those of a child
+    execution. No tolerance is 0, as on AWS. No ``max_concurrency`` (or 0) is 10,000 on AWS; on the Airflow engine it
+    is, in each partition, one child at a time of a plain function and up to 100 at once of an ``async def`` function
+    or Lambda: give a number to run more at once. ``state_fields`` are AWS's fields for the state machine around the
+    map (``Next``, ``Catch``, …), kept for :meth:`to_asl`; ``aws_partition`` is that of the ARNs it writes (``aws``,
+    ``aws-cn``, ``aws-us-gov``).
 
     A definition that cannot be is refused with :class:`InvalidDefinition`, naming the field as AWS spells it.
     Two are equal when all their fields are. Source of the rules: "Using Map state in Distributed mode" in the
@@ -147,7 +151,7 @@ class DistributedMap:
         self._check_children()
         check_label(self.label)
         check_comment(self.comment, "Comment")
-        if not str(self.aws_partition).startswith("aws"):
+        if not _PARTITION.fullmatch(str(self.aws_partition)):
             problem = f"must be as aws or aws-cn, got {shown(self.aws_partition)}"
             raise InvalidDefinition("aws_partition", problem)
         self._set("state_fields", _state_fields(self.state_fields, self.query_language))

@@ -9,6 +9,7 @@
     │   ├── ExceedToleratedFailureThreshold
     │   ├── DataLimitExceeded              States.DataLimitExceeded
     │   └── StatesRuntime                  States.Runtime
+    ├── ChildFailed                        what a child execution's processor failed with: any error name and cause
     └── InvalidDefinition (ValueError)     a definition that cannot be: names the field
         └── UnsupportedField               a valid field that the chosen engine cannot honour
 """
@@ -67,6 +68,15 @@ class StatesRuntime(StatesError):
     """A value that a path refers to at run time cannot be used."""
 
     error = "States.Runtime"
+
+
+class ChildFailed(Exception):
+    """A processor's failure that already has AWS's two parts (a Lambda function's, say)."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
 
 
 class InvalidDefinition(ValueError):

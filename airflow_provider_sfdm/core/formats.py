@@ -11,6 +11,17 @@ from .values import choice, shown
 
 MAX_HEADER_BYTES = 10 * 1024
 """AWS supports CSV headers of up to 10 KiB."""
+LISTING_ARGUMENTS = (
+    "ContinuationToken",
+    "Delimiter",
+    "EncodingType",
+    "FetchOwner",
+    "MaxKeys",
+    "OptionalObjectAttributes",
+    "RequestPayer",
+    "StartAfter",
+)
+"""What S3's ListObjectsV2 takes beside the bucket, its owner and the prefix."""
 
 
 class InputType(StrEnum):

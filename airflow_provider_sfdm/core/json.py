@@ -1,7 +1,8 @@
 """JSON as this package reads and writes it: compact, UTF-8, strict, and fast (orjson).
 
 Strict means that what is not JSON is refused instead of changed: NaN and the infinities (orjson alone would write
-``null``), dates, dataclasses, sets, bytes. A Lambda function that returns one of them fails the same way.
+``null``), dates, dataclasses, sets, bytes. A Lambda function that returns one of them fails the same way. Two types
+are written that a Lambda function fails with: a UUID as its text, and a member of an Enum as its value.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from jsonpath.token import (
     TOKEN_RE_PATTERN,
 )
 
-from .jsonpath_syntax import Part
+from .jsonpath_syntax import Part, QueryError
 
 # A payload is at most 256 KiB, so a path that selects each value once stays far below; only repeated ".."
 # does not.
@@ -40,10 +40,6 @@ _REFUSED = frozenset(
         TOKEN_RE_PATTERN,
     }
 )
-
-
-class QueryError(ValueError):
-    """A path the library refuses, or that matched more than can be returned; says why."""
 
 
 class _Environment(JSONPathEnvironment):

@@ -22,6 +22,10 @@ class PathSyntaxError(ValueError):
     """A text that is not a JSONPath; says what is wrong."""
 
 
+class QueryError(ValueError):
+    """An indefinite path that is refused, or that matched more than can be returned; says why."""
+
+
 class Part(NamedTuple):
     """A segment: ``text`` in brackets; ``key`` is None for a wildcard, slice, union or filter."""
 

@@ -21,8 +21,7 @@ from typing import Any
 
 from .errors import InvalidDefinition, StatesRuntime
 from .json import dumps
-from .jsonpath_query import Query, QueryError
-from .jsonpath_syntax import PathSyntaxError, Segment, parse, spell
+from .jsonpath_syntax import PathSyntaxError, QueryError, Segment, parse, spell
 
 Getter = Callable[[Any], Any]
 # AWS API reference: "cause ... Maximum length of 32768".
@@ -120,6 +119,8 @@ def _compile(text: str) -> CompiledPath:
     leading = 0
     while segments[leading].key is not None:
         leading += 1
+    from .jsonpath_query import Query  # a third of what importing this package takes, and seldom wanted
+
     query = Query(segments)
 
     def get(value: Any) -> Any:

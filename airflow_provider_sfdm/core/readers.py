@@ -14,11 +14,13 @@ Source of the rules: "ItemReader (Map)" in the AWS Step Functions guide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .errors import InvalidDefinition
 from .formats import (
+    LISTING_ARGUMENTS,
     CsvDelimiter,
     CsvHeaderLocation,
     CsvHeaders,
@@ -33,8 +35,10 @@ from .values import (
     check_path,
     check_text,
     choice,
+    is_jsonata,
     is_template,
     is_url,
+    json_copy,
     shown,
     split_s3_url,
 )
@@ -70,7 +74,8 @@ class ItemReader:
     """What all readers share: the bucket or URL, and MaxItems.
 
     ``url`` with ``s3://`` becomes ``bucket`` and ``key`` (or ``prefix``): the two spellings are equal values.
-    ``max_items`` counts items before batching; 0 means all of them.
+    ``max_items`` counts items before batching; 0 means all of them. ``arguments`` is for Step Functions: one
+    JSONata expression instead of bucket and the like, or further arguments of a listing (``{"MaxKeys": 100}``).
     """
 
     bucket: Text | None = None
@@ -78,6 +83,7 @@ class ItemReader:
     expected_bucket_owner: Text | None = None
     max_items: int | str | None = None
     max_items_path: str | None = None
+    arguments: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     # The argument that completes ``bucket``; ASL spells it with a capital.
     place: ClassVar[str] = "key"
@@ -86,7 +92,10 @@ class ItemReader:
     def __post_init__(self) -> None:
         if type(self) in (ItemReader, S3FileItemReader, S3VersionedItemReader):
             raise InvalidDefinition("ItemReader", "take the reader of a format, such as S3CsvItemReader")
-        self._place()
+        if self.arguments is None:
+            self._place()
+        else:
+            self._check_arguments(self.arguments)
         check_text(self.expected_bucket_owner, f"{_PARAMETERS}.ExpectedBucketOwner")
         check_integer(self.max_items, f"{_CONFIG}.MaxItems", 0, MAX_ITEMS)
         check_path(self.max_items_path, f"{_CONFIG}.MaxItemsPath")
@@ -108,6 +117,27 @@ class ItemReader:
         bucket = _known(self.bucket, f"{_PARAMETERS}.Bucket")
         rest = getattr(self, self.place)
         return f"s3://{bucket}/{_known(rest, f'{_PARAMETERS}.{self.place.title()}')}" if rest else f"s3://{bucket}"
+
+    def _check_arguments(self, arguments: object) -> None:
+        if isinstance(arguments, str):
+            places = ("bucket", "url", "expected_bucket_owner", "version_id", self.place)
+            if any(getattr(self, name, None) is not None for name in places):
+                problem = "an expression gives all of them: give nothing beside it"
+                raise InvalidDefinition("ItemReader.Arguments", problem)
+            if not is_jsonata(arguments):
+                problem = f"must be an object or a JSONata expression, got {shown(arguments)}"
+                raise InvalidDefinition("ItemReader.Arguments", problem)
+            return
+        self._place()
+        copy = json_copy(arguments, _PARAMETERS)
+        if not isinstance(copy, dict):
+            raise InvalidDefinition(_PARAMETERS, f"must be an object, got {shown(arguments)}")
+        for name in copy:
+            if not isinstance(self, S3ObjectsItemReader) or name.removesuffix(".$") not in LISTING_ARGUMENTS:
+                raise InvalidDefinition(f"{_PARAMETERS}.{name}", f"is not an argument of {type(self).__name__}")
+            if self.url is not None:
+                raise InvalidDefinition(f"{_PARAMETERS}.{name}", f"is for S3, not for {self.url!r}")
+        object.__setattr__(self, "arguments", copy or None)
 
     def _place(self) -> None:
         """Bring the two ways to say where the data is to one, and refuse both, neither or half of one."""

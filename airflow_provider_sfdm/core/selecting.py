@@ -11,11 +11,23 @@ Select = Callable[[int, Any, str | None, str | None], Any]
 _Copy = Callable[[Any], Any]
 
 
+class BoundSelector:
+    """The result of every selector's ``bind``; see :class:`.selector.Bound`."""
+
+    __slots__ = ("select",)
+
+    def __init__(self, select: Select) -> None:
+        self.select: Select = select
+
+
 class Member(Enum):
-    """What a part of a template takes from the item; the two common ones need no call."""
+    """What a part of a template takes from the item; the common ones need no call."""
 
     VALUE = "VALUE"
     INDEX = "INDEX"
+    SOURCE = "SOURCE"
+    PROPERTY = "PROPERTY"
+    """A property of the value: the maker's ``name``."""
     OTHER = "OTHER"
 
 
@@ -30,6 +42,7 @@ class Maker(NamedTuple):
 
     member: Member
     select: Select
+    name: str = ""
 
 
 def constant_or_select(part: Constant | Maker) -> Select:
@@ -48,43 +61,72 @@ def select_object(members: list[tuple[str, Constant | Maker]]) -> Constant | Mak
         return Constant({key: part.value for key, part in members if isinstance(part, Constant)})
     # Every key has its place from the start; the parts that depend on the item are then written over.
     base: dict[str, Any] = {key: None for key, _ in members}
-    values: list[str] = []
-    indexes: list[str] = []
+    taken: dict[Member, list[str]] = {member: [] for member in Member}
+    properties: list[tuple[str, str]] = []
     others: list[tuple[str, Select]] = []
     for key, part in members:
         if isinstance(part, Constant) and copier(part.value) is None:
             base[key] = part.value
-        elif isinstance(part, Maker) and part.member is Member.VALUE:
-            values.append(key)
-        elif isinstance(part, Maker) and part.member is Member.INDEX:
-            indexes.append(key)
+        elif isinstance(part, Maker) and part.member is Member.PROPERTY:
+            properties.append((key, part.name))
+        elif isinstance(part, Maker) and part.member is not Member.OTHER:
+            taken[part.member].append(key)
         else:
             others.append((key, constant_or_select(part)))
-    return Maker(Member.OTHER, _object(base, values, indexes, others))
+    makers = [part.select for _, part in members if isinstance(part, Maker)]
+    return Maker(Member.OTHER, _object(base, taken, properties, others, makers))
 
 
-def _object(base: dict[str, Any], values: list[str], indexes: list[str], others: list[tuple[str, Select]]) -> Select:
+def _object(
+    base: dict[str, Any],
+    taken: dict[Member, list[str]],
+    properties: list[tuple[str, str]],
+    others: list[tuple[str, Select]],
+    makers: list[Select],
+) -> Select:
+    if len(properties) == len(base) == 1:
+        return _one_property(*properties[0], makers)
     fresh = base.copy
-
-    def simple(index: int, value: Any, key: str | None, source: str | None) -> Any:
-        made = fresh()
-        for name in values:
-            made[name] = value
-        for name in indexes:
-            made[name] = index
-        return made
+    values, indexes, sources = taken[Member.VALUE], taken[Member.INDEX], taken[Member.SOURCE]
 
     def select(index: int, value: Any, key: str | None, source: str | None) -> Any:
         made = fresh()
+        try:
+            for name, wanted in properties:
+                made[name] = value[wanted]
+        except (KeyError, TypeError):
+            _tell(makers, index, value, key, source)
+            raise
+        if sources and source is None:
+            _tell(makers, index, value, key, source)
         for name in values:
             made[name] = value
         for name in indexes:
             made[name] = index
+        for name in sources:
+            made[name] = source
         for name, make in others:
             made[name] = make(index, value, key, source)
         return made
 
-    return select if others else simple
+    return select
+
+
+def _one_property(name: str, wanted: str, makers: list[Select]) -> Select:
+    def select(index: int, value: Any, key: str | None, source: str | None) -> Any:
+        try:
+            return {name: value[wanted]}
+        except (KeyError, TypeError):
+            _tell(makers, index, value, key, source)
+            raise
+
+    return select
+
+
+def _tell(makers: list[Select], index: int, value: Any, key: str | None, source: str | None) -> None:
+    """Say what an item lacks: of the makers, in the template's order, the first that finds nothing raises it."""
+    for make in makers:
+        make(index, value, key, source)
 
 
 def select_array(parts: list[Constant | Maker]) -> Constant | Maker:
@@ -97,6 +139,15 @@ def select_array(parts: list[Constant | Maker]) -> Constant | Maker:
         return [make(index, value, key, source) for make in makers]
 
     return Maker(Member.OTHER, select)
+
+
+def copying(select: Select) -> Select:
+    """``select``, but what it gives is a copy."""
+
+    def copied(index: int, value: Any, key: str | None, source: str | None) -> Any:
+        return deep_copy(select(index, value, key, source))
+
+    return copied
 
 
 def copier(value: Any) -> _Copy | None:
@@ -115,3 +166,13 @@ def deep_copy(value: Any) -> Any:
     if isinstance(value, list):
         return [deep_copy(part) for part in value]
     return value
+
+
+def item_context(index: int, value: Any, key: str | None, source: str | None) -> dict[str, Any]:
+    """What ``$$.Map.Item`` is."""
+    item = {"Index": index, "Value": value}
+    if key is not None:
+        item["Key"] = key
+    if source is not None:
+        item["Source"] = source
+    return item

@@ -13,13 +13,24 @@ the AWS guide.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from .errors import InvalidDefinition, StatesRuntime, UnsupportedField
 from .paths import CompiledPath, JsonPath, PathNotFound, Scope, compile_path, not_found
-from .selecting import Constant, Maker, Member, Select, constant_or_select, select_array, select_object
+from .selecting import (
+    BoundSelector,
+    Constant,
+    Maker,
+    Member,
+    Select,
+    constant_or_select,
+    copying,
+    item_context,
+    select_array,
+    select_object,
+)
+from .selector_function import CallableSelector
 from .values import QueryLanguage, is_jsonata, strings
 
 _ITEM = ("Map", "Item")
@@ -42,15 +53,6 @@ class Selector(Protocol):
 
     def bind(self, scope: Scope) -> Bound:
         """Evaluate what is the same for every item. Raises StatesRuntime."""
-
-
-class BoundSelector:
-    """The result of every ``bind``; see :class:`Bound`."""
-
-    __slots__ = ("select",)
-
-    def __init__(self, select: Select) -> None:
-        self.select: Select = select
 
 
 class Template:
@@ -78,38 +80,6 @@ class Untouched:
     def bind(self, scope: Scope) -> BoundSelector:
         """Nothing depends on the scope."""
         return BoundSelector(_raw)
-
-
-class CallableSelector:
-    """A Python function as ItemSelector.
-
-    It is called with the item's value and, if it takes a second positional parameter, with the mapping that
-    ``$$.Map.Item`` is: ``{"Index", "Value"[, "Key"][, "Source"]}``. What it returns is the item. Its
-    exceptions become StatesRuntime.
-    """
-
-    __slots__ = ("_function", "_takes_context")
-
-    def __init__(self, function: Callable[..., Any], field: str) -> None:
-        if inspect.iscoroutinefunction(function):
-            raise InvalidDefinition(field, "must be a plain function, not async def")
-        self._function = function
-        self._takes_context = _takes_two(function, field)
-
-    def bind(self, scope: Scope) -> BoundSelector:
-        """Nothing depends on the scope."""
-        function, takes_context = self._function, self._takes_context
-
-        def select(index: int, value: Any, key: str | None, source: str | None) -> Any:
-            try:
-                if takes_context:
-                    return function(value, _item(index, value, key, source))
-                return function(value)
-            except Exception as error:
-                cause = f"The ItemSelector function failed for item {index}: {type(error).__name__}: {error}"
-                raise StatesRuntime(cause) from error
-
-        return BoundSelector(select)
 
 
 def compile_selector(
@@ -143,7 +113,22 @@ def compile_template(template: Any, field: str, query_language: QueryLanguage = 
         if any(is_jsonata(text) for text in strings(template)):
             raise UnsupportedField(field, "JSONata expressions are not evaluated by the airflow engine")
         return Template(_Value(template))
-    return Template(_compile(template, field))
+    root = _compile(template, field)
+    _separate(list(root.paths()))
+    return Template(root)
+
+
+def _separate(paths: list[_Path]) -> None:
+    """Let no two paths give the same part of an item: from the second on, they give copies.
+
+    Otherwise a function that changes one member of its input changes another.
+    """
+    places: list[tuple[object, ...]] = []
+    for path in paths:
+        place = path.place_in_value()
+        if place is not None:
+            path.copies = any(a[: len(b)] == b[: len(a)] for a, b in ((place, other) for other in places))
+            places.append(place)
 
 
 def _compile(template: Any, field: str) -> _Node:
@@ -185,6 +170,8 @@ class _Node(Protocol):
 
     def bind(self, scope: Scope) -> Constant | Maker: ...
 
+    def paths(self) -> Iterator[_Path]: ...
+
 
 class _Value:
     def __init__(self, value: Any) -> None:
@@ -195,6 +182,9 @@ class _Value:
 
     def bind(self, scope: Scope) -> Constant | Maker:
         return Constant(self._value)
+
+    def paths(self) -> Iterator[_Path]:
+        return iter(())
 
 
 class _Object:
@@ -207,6 +197,10 @@ class _Object:
     def bind(self, scope: Scope) -> Constant | Maker:
         return select_object([(key, node.bind(scope)) for key, node in self._members])
 
+    def paths(self) -> Iterator[_Path]:
+        for _, node in self._members:
+            yield from node.paths()
+
 
 class _Array:
     def __init__(self, parts: Iterable[_Node]) -> None:
@@ -218,6 +212,10 @@ class _Array:
     def bind(self, scope: Scope) -> Constant | Maker:
         return select_array([node.bind(scope) for node in self._parts])
 
+    def paths(self) -> Iterator[_Path]:
+        for node in self._parts:
+            yield from node.paths()
+
 
 class _Path:
     """``key``: how AWS names the field when the path leads nowhere, as ``id.$``."""
@@ -225,6 +223,17 @@ class _Path:
     def __init__(self, path: object, place: str, key: str) -> None:
         self._path = compile_path(path, place)
         self._key = key
+        self.copies = False
+
+    def paths(self) -> Iterator[_Path]:
+        yield self
+
+    def place_in_value(self) -> tuple[object, ...] | None:
+        """What of the item's value the path gives, or begins with: the keys down to it. None: nothing of it."""
+        if not _depends_on_item(self._path):
+            return None
+        leading = self._path.leading
+        return leading[3:] if leading[2:3] in ((), ("Value",)) else None
 
     def evaluate(self, scope: Scope) -> Any:
         try:
@@ -235,7 +244,11 @@ class _Path:
     def bind(self, scope: Scope) -> Constant | Maker:
         if not _depends_on_item(self._path):
             return Constant(self.evaluate(scope))
-        return self._bind_item(scope)
+        maker = self._bind_item(scope)
+        # A query may find the same part several times.
+        if self.copies or not self._path.is_definite:
+            return Maker(Member.OTHER, copying(maker.select))
+        return maker
 
     def _bind_item(self, scope: Scope) -> Maker:
         segments = self._path.segments
@@ -246,8 +259,11 @@ class _Path:
         if segments == (*_ITEM, "Key"):
             return Maker(Member.OTHER, self._named(scope, lambda index, value, key, source: key))
         if segments == (*_ITEM, "Source"):
-            return Maker(Member.OTHER, self._named(scope, lambda index, value, key, source: source))
+            return Maker(Member.SOURCE, self._named(scope, lambda index, value, key, source: source))
         if segments is not None and segments[:3] == (*_ITEM, "Value"):
+            inside = segments[3:]
+            if len(inside) == 1 and isinstance(inside[0], str):
+                return Maker(Member.PROPERTY, self._inside_value(scope), inside[0])
             return Maker(Member.OTHER, self._inside_value(scope))
         return Maker(Member.OTHER, self._inside_context(scope))
 
@@ -277,7 +293,7 @@ class _Path:
         get, context = self._path.get, scope.context
 
         def select(index: int, value: Any, key: str | None, source: str | None) -> Any:
-            item = {"Item": _item(index, value, key, source)}
+            item = {"Item": item_context(index, value, key, source)}
             try:
                 return get({**context, "Map": item})
             except PathNotFound:
@@ -305,40 +321,3 @@ def _index(index: int, value: Any, key: str | None, source: str | None) -> Any:
 
 def _raw(index: int, value: Any, key: str | None, source: str | None) -> Any:
     return value if key is None else {"Key": key, "Value": value}
-
-
-def _item(index: int, value: Any, key: str | None, source: str | None) -> dict[str, Any]:
-    item = {"Index": index, "Value": value}
-    if key is not None:
-        item["Key"] = key
-    if source is not None:
-        item["Source"] = source
-    return item
-
-
-def _takes_two(function: Callable[..., Any], field: str) -> bool:
-    """Whether a function takes (item, context); refuses one that takes neither one nor two arguments."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        # Builtins written in C, as operator.itemgetter(…) or some types, don't tell; they take the item.
-        return False
-    for count in (2, 1):
-        try:
-            signature.bind(*[None] * count)
-        except TypeError:
-            continue
-        return count == 2 and _asks_for_second(signature)
-    raise InvalidDefinition(field, "the function must take the item, or the item and its context")
-
-
-def _asks_for_second(signature: inspect.Signature) -> bool:
-    """Whether the second parameter is for the context: not the optional ones of ``int`` or ``round``."""
-    positional = [
-        p
-        for p in signature.parameters.values()
-        if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(positional) < 2:
-        return False
-    return positional[1].default is inspect.Parameter.empty or positional[1].name == "context"

@@ -12,9 +12,11 @@ from typing import Any
 from .json import dumps
 from .paths import JsonPath, Scope, compile_path
 
-# {"Index":…,"Value":…,"Key":…,"Source":…} around the value: names, punctuation, a 20-digit index, an S3 URI (a bucket
-# and a key of at most 1,024 bytes, each of which JSON may write as six).
-_ITEM_CONTEXT_BYTES = 8 * 1024
+# An S3 URI: a bucket and a key of at most 1,024 bytes, each of which JSON may write as six.
+_SOURCE_BYTES = 7 * 1024
+# {"Index":…,"Value":…,"Key":…,"Source":…} around the value: names, punctuation, an index.
+_ITEM_CONTEXT_BYTES = 1024
+_INDEX_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +30,32 @@ class SelectorBound:
         return self.constant + self.copies * size
 
 
-def selector_bound(template: Mapping[str, Any] | None, scope: Scope) -> SelectorBound | None:
+def selector_bound(template: Mapping[str, Any] | None, scope: Scope, source: str | None = None) -> SelectorBound | None:
     """The bound of a payload template in ``scope``, or None if there is none (a path that may match many times).
 
-    Every path's value is at most as large as what the path goes into.
+    What a path takes from an item is at most as large as the item. ``source`` is what ``$$.Map.Item.Source`` says;
+    without it the bound is for the longest that S3 allows. Raises StatesRuntime for a path that leads nowhere.
     """
     if template is None:
         return SelectorBound()
     constant = len(dumps(_without_paths(template)))
+    source_bytes = _SOURCE_BYTES if source is None else len(dumps(source))
     copies = 0
     for path in _paths(template):
         compiled = compile_path(path, "ItemSelector")
         if not compiled.is_definite:
             return None
-        if compiled.root == "$$":
+        if compiled.root != "$$" or compiled.leading[:1] not in ((), ("Map",)):
+            constant += len(dumps(compiled.evaluate(scope)))
+        elif compiled.leading[:3] == ("Map", "Item", "Value"):
             copies += 1
-            constant += len(dumps(scope.context)) + _ITEM_CONTEXT_BYTES
-        elif compiled.root == "$":
-            constant += len(dumps(scope.input))
+        elif compiled.leading == ("Map", "Item", "Index"):
+            constant += _INDEX_BYTES
+        elif compiled.leading == ("Map", "Item", "Source"):
+            constant += source_bytes
         else:
-            constant += len(dumps(scope.variables.get(compiled.root)))
+            copies += 1
+            constant += len(dumps(scope.context)) + _ITEM_CONTEXT_BYTES + source_bytes
     return SelectorBound(constant, copies)
 
 

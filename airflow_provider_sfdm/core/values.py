@@ -20,6 +20,18 @@ from typing import Any, Final, TypeVar
 from .errors import InvalidDefinition
 from .paths import JsonPath, compile_reference_path
 
+
+class Intrinsic(JsonPath):
+    """An intrinsic function where AWS takes a path: ``Intrinsic("States.Format('{}.csv', $.day)")``.
+
+    It is kept for the Amazon States Language and not looked into; the airflow engine refuses it.
+    """
+
+    def __post_init__(self) -> None:
+        if not str(self.path).startswith("States."):
+            raise InvalidDefinition("JSONPath", f"must be an intrinsic function, got {shown(self.path)}")
+
+
 Text = str | JsonPath
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .errors import InvalidDefinition
-from .values import Text, check_text, choice, is_template, is_url, shown, split_s3_url
+from .values import Text, check_text, choice, is_jsonata, is_template, is_url, shown, split_s3_url
 
 _PARAMETERS = "ResultWriter.Parameters"
 _CONFIG = "ResultWriter.WriterConfig"
@@ -49,17 +49,22 @@ class ResultWriter:
     neither.
 
     With a ``writer_config`` and no place, the form is that of the map's own output. ``url`` with ``s3://``
-    becomes ``bucket`` and ``prefix``. Raises :class:`InvalidDefinition`.
+    becomes ``bucket`` and ``prefix``. ``arguments`` is for Step Functions: one JSONata expression instead of bucket and
+    prefix. Raises :class:`InvalidDefinition`.
     """
 
     bucket: Text | None = None
     prefix: Text | None = None
     url: Text | None = None
     writer_config: WriterConfig | None = None
+    arguments: str | None = None
 
     def __post_init__(self) -> None:
         if self.writer_config is not None and not isinstance(self.writer_config, WriterConfig):
             raise InvalidDefinition(_CONFIG, f"must be a WriterConfig, got {shown(self.writer_config)}")
+        if self.arguments is not None:
+            self._check_arguments()
+            return
         check_text(self.bucket, f"{_PARAMETERS}.Bucket")
         check_text(self.prefix, f"{_PARAMETERS}.Prefix")
         check_text(self.url, "ResultWriter")
@@ -70,6 +75,14 @@ class ResultWriter:
         if self.bucket is None and self.url is None and self.writer_config is None:
             raise InvalidDefinition("ResultWriter", "must not be empty: give bucket or url, writer_config, or both")
         self._place_url()
+
+    def _check_arguments(self) -> None:
+        if (self.bucket, self.prefix, self.url) != (None, None, None):
+            problem = "an expression gives all of them: give nothing beside it"
+            raise InvalidDefinition("ResultWriter.Arguments", problem)
+        if not is_jsonata(self.arguments):
+            problem = f"must be a JSONata expression, got {shown(self.arguments)}"
+            raise InvalidDefinition("ResultWriter.Arguments", problem)
 
     @property
     def location(self) -> str | None:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from ..compat import AirflowSkipException, BaseOperator, Context, TriggerRule, XComArg, XComNotFound
+from ..compat import (
+    AirflowRescheduleException,
+    AirflowSkipException,
+    BaseOperator,
+    Context,
+    TriggerRule,
+    XComArg,
+    XComNotFound,
+    is_dag_test,
+)
 from ..core.counters import ChildStatus
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.children import Outcome
 from ..runtime.folder import MapRunFolder
 from ..runtime.invocation import ChildFailed, encode_output
 from ..runtime.outside import child_to_start, record_child
+from ..runtime.slots import MustWait
 from ..storage import open_folder
 
 STARTED_KEY = "started"
 _FAILED = frozenset({"failed", "upstream_failed"})
+_ENDED = _FAILED | {"success", "skipped", "removed"}
 
 
 class StartChildOperator(BaseOperator):
     """Returns the child's input; skips the child when the map run has been stopped.
+
+    While as many children as MaxConcurrency allows are in flight it reschedules itself, which holds no worker slot
+    and is no retry.
 
     :param partition: one element of what read_items returned: the group is mapped over them.
     :param aws_conn_id: Airflow connection for S3 (templated).
@@ -31,6 +47,9 @@ class StartChildOperator(BaseOperator):
     template_fields: Sequence[str] = ("partition", "aws_conn_id")
     ui_color = "#bfdcf3"
 
+    last_task: str
+    """Task id of the child's EndChildOperator: set when there is one, which is after this one was made."""
+
     def __init__(self, *, partition: Any, aws_conn_id: str | None = AWS_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.partition = partition
@@ -39,11 +58,27 @@ class StartChildOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         connections = airflow_connections(self.aws_conn_id)
         folder = MapRunFolder(open_folder(self.partition["map_run"], connections))
-        child = child_to_start(folder, self.partition["index"], connections)
+        try:
+            child = child_to_start(folder, self.partition["index"], connections, partial(self._ended, context))
+        except MustWait as wait:
+            # dag.test() has no scheduler that must keep up, and a person who waits.
+            seconds = 1.0 if is_dag_test(context) else wait.seconds
+            self.log.info("%s: %s; looking again in %.0f s", self.partition["label"], wait, seconds)
+            again = datetime.now(UTC) + timedelta(seconds=seconds)
+            raise AirflowRescheduleException(again) from None  # type: ignore[no-untyped-call]  # Airflow's
         if child is None:
             raise AirflowSkipException("the map run starts no further child executions")
         context["ti"].xcom_push(STARTED_KEY, time.time())
         return child.input
+
+    def _ended(self, context: Context, children: Collection[int]) -> set[int]:
+        """Those of the children whose last task will not run any more, whatever became of it."""
+        if not children:
+            return set()
+        ti, run_id = context["ti"], context["run_id"]
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[self.last_task], run_ids=[run_id]).get(run_id, {})
+        # The group is mapped over the partitions in their order, so a child's index is its map index.
+        return {child for child in children if str(found.get(f"{self.last_task}_{child}")) in _ENDED}
 
 
 class EndChildOperator(BaseOperator):

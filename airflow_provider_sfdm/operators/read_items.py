@@ -73,6 +73,7 @@ class ReadItemsOperator(BaseOperator):
                 items=self.authored.items(context),
                 partitions=max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
                 at_once=self.active,
+                one_child_each=self.one_child_each,
                 on_read=_ReadProgress(self.log),
             )
         except (StatesError, InvalidDefinition) as error:

@@ -24,7 +24,8 @@ class RunPartitionOperator(BaseOperator):
     """Runs one partition's child executions and stores their results.
 
     Children that fail do not fail the task: they are counted, and the tolerance decides about the whole map run.
-    The task fails when the partition cannot be read or its results cannot be written.
+    The task fails when the partition cannot be read or its results cannot be written; it is retried when the storage
+    was at fault. A retry of a partition that had ended runs nothing again.
 
     :param authored: the definition and the run's input.
     :param partition: one element of what read_items returned; goes through ``expand``.
@@ -79,8 +80,9 @@ class RunPartitionOperator(BaseOperator):
         return {"items": end.items.to_dict(), "executions": end.executions.to_dict()}
 
     def on_kill(self) -> None:
-        # Airflow calls this on SIGTERM and goes on: the engine starts no further child, stores what there is, returns.
-        self._stop.set(StopReason("States.TaskFailed", "the task was stopped from outside", aborted=True))
+        # Airflow calls this on SIGTERM and goes on with execute(), which then raises PartitionStopped: the task was
+        # cleared, or its worker is going away. The other partitions go on, and a retry starts this one over.
+        self._stop.set(StopReason("States.TaskFailed", "the task was stopped from outside", local=True))
 
     def _log_progress(self, items: Counts, executions: Counts) -> None:
         share = f"{executions.finished / executions.total:.0%}" if executions.total else "all"

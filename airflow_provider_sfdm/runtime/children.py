@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
-import random
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.counters import ChildStatus
+from ..core.errors import StatesRuntime
 from ..core.json import loads
 from ..core.retry import Retrier
-from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output
+from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failure
 from .per_item import ItemOutcomes
-from .stop import StopSignal
+from .retries import Retries
+from .stop import StopReason, StopSignal
 from .threads import DaemonThreads
+
+log = logging.getLogger(__name__)
+
+# A thread whose call timed out goes on. So many may (or as many as children run at once), then the next child waits
+# for one of them to end; if none does for so long, they are taken to hang for ever.
+_MAX_ABANDONED = 64
+_MIN_GIVE_UP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -62,26 +73,12 @@ class ChildPolicy:
     abort_running: bool = True
     abort_cause: str = "The map run which was managing this resource was aborted"
 
+    def aborts(self, stop: StopSignal) -> bool:
+        """Whether children that have begun end now. One that nobody will count need not run to its end."""
+        return stop.reason is not None and (self.abort_running or stop.reason.local)
+
 
 OnEnd = Callable[[Child, Outcome], None]
-
-
-class _Retries:
-    """What is left of the retriers of one child. Every retrier counts its own attempts, as on AWS."""
-
-    def __init__(self, retriers: tuple[Retrier, ...]) -> None:
-        self._retriers = retriers
-        self._used = [0] * len(retriers)
-
-    def delay(self, error: str) -> float | None:
-        """Seconds to wait before the next attempt, or None if this error is final. The first match decides."""
-        for number, retrier in enumerate(self._retriers):
-            if retrier.matches(error):
-                if self._used[number] >= retrier.max_attempts:
-                    return None
-                self._used[number] += 1
-                return retrier.delay(self._used[number], random.random())
-        return None
 
 
 def _succeeded(start: float, output: Any, output_json: bytes) -> Outcome:
@@ -106,24 +103,35 @@ def run_one_by_one(
         if child is None:
             return
         start = time.time()
-        retries = _Retries(retriers) if retriers else None
+        retries = Retries(retriers) if retriers else None
         while True:
             try:
                 output = invoke(child.input if child.outcomes is None else child.outcomes)
                 outcome = _succeeded(start, output, encode_output(output))
-            except (Exception, SystemExit) as exception:
-                # KeyboardInterrupt and Airflow's own task timeout are not the child's failures: they pass.
+            except BaseException as exception:
+                if not is_failure(exception):
+                    raise
                 error, cause = describe(exception)
-                delay = retries.delay(error) if retries else None
+                delay = retries.delay(child.outcomes, error, cause) if retries else None
                 if delay is None:
                     outcome = _failed(start, error, cause)
-                elif stop.wait(delay):
+                elif _aborted_within(delay, policy, stop):
                     outcome = Outcome(ChildStatus.ABORTED, start, time.time(), cause=policy.abort_cause)
                 else:
                     child.renew()
                     continue
             break
         on_end(child, outcome)
+
+
+def _aborted_within(seconds: float, policy: ChildPolicy, stop: StopSignal) -> bool:
+    until = time.monotonic() + seconds
+    if not stop.wait(seconds):
+        return False
+    if policy.aborts(stop):
+        return True
+    time.sleep(max(0.0, until - time.monotonic()))
+    return False
 
 
 def run_concurrently(
@@ -139,10 +147,42 @@ def run_concurrently(
     """Run up to ``concurrency`` children at once: tasks of an event loop if ``is_async``, else threads.
 
     Ends when there are no more children, or when ``stop`` is set and the running ones have ended: waiting tasks are
-    aborted if the policy says so; a thread cannot be stopped from outside and runs to its end.
+    aborted if the policy says so; a thread cannot be stopped from outside and runs to its end. When an event loop runs
+    in this thread already (a notebook's), the children run in another one while this thread waits.
+
+    Calls of ``invoke`` that timed out and do not end set ``stop`` once there are too many of them.
     """
     runner = _Concurrent(children, invoke, policy, stop, on_end, concurrency, is_async)
-    asyncio.run(runner.run())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(runner.run())
+    else:
+        _run_in_thread(runner, stop)
+
+
+def _run_in_thread(runner: _Concurrent, stop: StopSignal) -> None:
+    context = contextvars.copy_context()
+    raised: list[BaseException] = []
+    ended = threading.Event()  # a join that was interrupted cannot be repeated before Python 3.13
+
+    def work() -> None:
+        try:
+            context.run(asyncio.run, runner.run())
+        except BaseException as error:  # it belongs to the thread that waits
+            raised.append(error)
+        finally:
+            ended.set()
+
+    threading.Thread(target=work, name="children", daemon=True).start()
+    try:
+        ended.wait()
+    except BaseException:  # Ctrl-C: nothing may go on behind the caller's back
+        stop.set(StopReason("States.TaskFailed", "the caller was interrupted", local=True))
+        ended.wait()
+        raise
+    if raised:
+        raise raised[0]
 
 
 class _Concurrent:
@@ -164,11 +204,15 @@ class _Concurrent:
         self._concurrency = concurrency
         self._threads = None if is_async else DaemonThreads()
         self._running: set[asyncio.Task[None]] = set()
+        self._max_abandoned = max(_MAX_ABANDONED, concurrency)
         self._error: BaseException | None = None
+        self._cancelled = False
+        self._ended = False
 
     async def run(self) -> None:
         self._slots = asyncio.Semaphore(self._concurrency)
         self._stopped = asyncio.Event()
+        self._settled = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
@@ -179,19 +223,22 @@ class _Concurrent:
         try:
             while not self._stop.is_set() and self._error is None:
                 await self._slots.acquire()
+                await self._room()
                 if self._stop.is_set() or self._error is not None:
                     break
+                # Reading is not awaited: a thread's round trip a child costs more than reading it.
                 child = next(self._children, None)
                 if child is None:
                     break
                 task = asyncio.create_task(self._run(child))
                 self._running.add(task)
                 task.add_done_callback(self._done)
-            while self._running:
-                await asyncio.wait(self._running)
+            if self._running and self._error is None:
+                self._settled.clear()
+                await self._settled.wait()
         finally:
-            for task in self._running:
-                task.cancel()
+            self._ended = True
+            self._cancel_running()
             if self._threads is not None:
                 self._threads.close()
         if self._error is not None:
@@ -202,14 +249,21 @@ class _Concurrent:
         self._slots.release()
         if not task.cancelled() and task.exception() is not None and self._error is None:
             self._error = task.exception()
+        if not self._running or self._error is not None:
+            self._settled.set()
+            if self._threads is not None:
+                self._threads.changed.set()
 
     def _on_stop(self) -> None:
         self._stopped.set()
-        if self._policy.abort_running and self._threads is None:
+        if self._threads is not None:
+            self._threads.changed.set()
+        elif self._policy.aborts(self._stop):
             # Not at once: a task that has not begun yet would end without a trace of its child.
             asyncio.get_running_loop().call_soon(self._cancel_running)
 
     def _cancel_running(self) -> None:
+        self._cancelled = True
         for task in self._running:
             task.cancel()
 
@@ -219,31 +273,41 @@ class _Concurrent:
             outcome = await self._attempts(child, start)
         except asyncio.CancelledError:
             outcome = Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
-        self._on_end(child, outcome)
+        except BaseException:
+            # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others.
+            self._ended = self._cancelled = True
+            raise
+        if not self._ended:
+            self._on_end(child, outcome)
 
     async def _attempts(self, child: Child, start: float) -> Outcome:
-        retries = _Retries(self._policy.retry)
+        retries = Retries(self._policy.retry)
         while True:
             timeout = asyncio.timeout(self._policy.timeout)
             try:
                 async with timeout:
                     output = await self._call(child)
                 return _succeeded(start, output, encode_output(output))
-            except asyncio.CancelledError:
-                if self._stop.is_set():
+            except BaseException as exception:
+                if not is_failure(exception) or (self._cancelled and isinstance(exception, asyncio.CancelledError)):
                     raise
-                error, cause = "CancelledError", "the function cancelled itself"
-            except (Exception, SystemExit) as exception:
                 error, cause = describe(exception)
                 if timeout.expired() and isinstance(exception, TimeoutError):
                     error = TIMEOUT_ERROR
                     cause = f"the child execution did not end within {self._policy.timeout:g} seconds"
                     self._close_items(child, error, cause)
-            delay = retries.delay(error)
+                    if child.outcomes is not None and not child.outcomes.unfinished():  # it ended in that very moment
+                        done = child.outcomes.output()
+                        return _succeeded(start, done, done.to_json())
+            delay = retries.delay(child.outcomes, error, cause)
             if delay is None:
                 return _failed(start, error, cause)
-            if await self._stopped_within(delay):
+            await self._wait(delay)
+            room = await self._room()
+            if self._policy.aborts(self._stop):
                 return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
+            if not room:
+                return _failed(start, error, cause)
             child.renew()
 
     def _close_items(self, child: Child, error: str, cause: str) -> None:
@@ -252,10 +316,29 @@ class _Concurrent:
             child.outcomes = child.outcomes.detached()
             child.outcomes.fail_unfinished(error, cause)
 
-    async def _stopped_within(self, seconds: float) -> bool:
+    async def _wait(self, seconds: float) -> None:
+        """Sleep before another attempt, but not past a stop that aborts the child."""
+        until = time.monotonic() + seconds
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
-        return self._stop.is_set()
+        if self._stop.is_set() and not self._policy.aborts(self._stop):
+            await asyncio.sleep(until - time.monotonic())
+
+    async def _room(self) -> bool:
+        """Wait until few enough abandoned calls are left for another one; False if the stop came first."""
+        threads = self._threads
+        while threads is not None and threads.abandoned > self._max_abandoned:
+            if self._stop.is_set() or self._error is not None:
+                return False
+            seconds = max(2 * (self._policy.timeout or 0.0), _MIN_GIVE_UP_SECONDS)
+            threads.changed.clear()
+            try:
+                await asyncio.wait_for(threads.changed.wait(), seconds)
+            except TimeoutError:
+                cause = f"{threads.abandoned} calls that timed out are still running; none ended in {seconds:g} seconds"
+                if self._stop.set(StopReason(StatesRuntime.error, cause)):
+                    log.error("%s: %s", StatesRuntime.error, cause)
+        return True
 
     async def _call(self, child: Child) -> Any:
         argument = child.input if child.outcomes is None else child.outcomes

@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.definition import MAX_CONCURRENCY, DistributedMap
-from ..core.errors import ResultWriterFailed, StatesRuntime
+from ..core.engines import refuse_unsupported
+from ..core.errors import ResultWriterFailed, StatesRuntime, UnsupportedField
+from ..core.json import dumps
 from ..core.names import MapRunName
 from ..core.paths import Scope, in_state
+from ..core.processors import TaskGroupProcessor
 from ..core.records import timestamp
 from ..core.resolve import effective_scope, resolve, resolve_batching, resolve_items
-from ..core.selector import compile_selector
+from ..core.selector import Bound, compile_selector
 from ..core.selector_bound import selector_bound
 from ..core.tolerance import FailureTolerance
-from ..core.values import UNSET, ExecutionType
+from ..core.values import UNSET, ExecutionType, QueryLanguage
 from ..core.writer import OutputType, Transformation, WriterConfig
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
@@ -42,24 +45,31 @@ def plan_map_run(
     variables: Mapping[str, Any] | None = None,
     partitions: int = DEFAULT_PARTITIONS,
     at_once: int | None = None,
+    one_child_each: bool = False,
     on_read: Callable[[int], None] = lambda _: None,
 ) -> tuple[MapRunFolder, Plan]:
     """Read the source once and store the plan in a new map run folder below ``storage``.
 
     ``run_input`` is the map's input (else the definition's, else ``{}``), ``items`` replaces the definition's.
     ``partitions`` is the most there may be, ``at_once`` how many of them may run at the same time (default: all).
+    ``one_child_each`` is for children that are not run by their partition: MaxConcurrency is then kept elsewhere.
     Every call makes a new map run.
 
     :raises StatesError: as the map run would end with on AWS: the data set cannot be read (ItemReaderFailed), a value
         in the input cannot be used (StatesRuntime), the results cannot be written (ResultWriterFailed).
+    :raises UnsupportedField: this engine cannot honour a field of the definition.
     :raises StorageError: ``storage`` cannot be written.
     """
+    refuse_unsupported(definition)
+    if isinstance(definition.item_processor, TaskGroupProcessor) and not one_child_each:
+        raise UnsupportedField("ItemProcessor", "the tasks of a group run in a DAG only: give a function")
     start = time.time()
     map_run = MapRunName.new(name, definition.label, uuid.uuid4())
     if run_input is UNSET:
         run_input = definition.input if definition.input is not UNSET else {}
     scope = Scope(run_input, _context(map_run, name, run_input, start), variables or {})
     state_name = name.rpartition(".")[2]
+    _refuse_non_json(run_input)
     resolved = resolve(definition, scope, state_name)
     batching = resolve_batching(resolved, scope, state_name)
     inside = effective_scope(resolved, scope, state_name)
@@ -67,11 +77,15 @@ def plan_map_run(
     destination = _destination(resolved, folder)
     _check_writable(destination, map_run, connections)
 
+    select = _bound_selector(resolved, inside, state_name)
     template = resolved.item_selector if isinstance(resolved.item_selector, Mapping) else None
     reader = resolved.item_reader
     layout: Layout | None = None
-    if reader is not None and (template is not None or resolved.item_selector is None):
-        layout = lay_out_in_place(reader, batching, selector_bound(template, inside), connections)
+    # The partitions know a selector as a JSONPath template or not at all.
+    as_template = template is not None and resolved.query_language is QueryLanguage.JSONPATH
+    if reader is not None and (as_template or resolved.item_selector is None):
+        bound = selector_bound(template, inside, source_label(reader.location))
+        layout = lay_out_in_place(reader, batching, bound, connections, on_read)
     in_place = layout is not None
     if layout is None:
         if reader is not None:
@@ -80,11 +94,8 @@ def plan_map_run(
             source = state_data(items)
         else:
             source = state_data(resolve_items(resolved, scope, state_name))
-        try:
-            select = compile_selector(resolved.item_selector, query_language=resolved.query_language).bind(inside)
-        except StatesRuntime as error:
-            raise StatesRuntime(in_state(error.cause, state_name, 2)) from error
-        layout = spool(source, select, batching, folder.store, on_read)
+        function = callable(resolved.item_selector)
+        layout = spool(source, select, batching, folder.store, on_read, selector_is_function=function)
 
     if not layout.items:
         place = source_label(reader.location) if reader is not None else "The data set"
@@ -105,7 +116,7 @@ def plan_map_run(
         express=express,
         items=layout.items,
         children=layout.children,
-        partitions=_partitions(layout, partitions, at_once, limit),
+        partitions=_partitions(layout, partitions, at_once, max(limit, partitions) if one_child_each else limit),
         selector=template if in_place else None,
         input=inside.input if in_place and template is not None else None,
         context=inside.context if in_place and template is not None else {},
@@ -113,6 +124,31 @@ def plan_map_run(
     )
     folder.write(PLAN, plan.to_dict())
     return folder, plan
+
+
+def _refuse_non_json(run_input: Any) -> None:
+    """What paths and templates take from the input becomes JSON, in the plan or in a cause."""
+    if isinstance(run_input, list | tuple):  # the items, as a rule: one by one, because there may be many
+        for number, item in enumerate(run_input):
+            _refuse(item, f"item {number} of the input of the map")
+    else:
+        _refuse(run_input, "the input of the map")
+
+
+def _refuse(value: Any, what: str) -> None:
+    try:
+        dumps(value)
+    except (TypeError, ValueError) as error:
+        raise StatesRuntime(f"{what} is not JSON: {error}") from error
+
+
+def _bound_selector(definition: DistributedMap, scope: Scope, state_name: str) -> Bound:
+    """The ItemSelector, its constants found: one that is missing fails the state before an item is read."""
+    selector = compile_selector(definition.item_selector, query_language=definition.query_language)
+    try:
+        return selector.bind(scope)
+    except StatesRuntime as error:
+        raise StatesRuntime(in_state(error.cause, state_name, 2)) from error
 
 
 def _context(map_run: MapRunName, name: str, run_input: Any, start: float) -> dict[str, Any]:

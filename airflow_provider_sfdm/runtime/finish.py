@@ -6,7 +6,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from ..core.counters import Counts, MapRunStatus
@@ -42,11 +41,6 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
         output = {"MapRunArn": plan.map_run.arn, "ResultWriterDetails": details}
     elif error is None:
         output, error = _state_output(ends, destination.url(manifest_key))
-    # Recorded: set at the end to the total, pending ones included, even without a ResultWriter.
-    items, executions = (
-        replace(items, results_written=items.total),
-        replace(executions, results_written=executions.total),
-    )
     status = MapRunStatus.SUCCEEDED
     if error is not None:
         status = MapRunStatus.ABORTED if error.aborted else MapRunStatus.FAILED
@@ -81,6 +75,8 @@ def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str) -> Coun
     total = Counts()
     for partition, end in zip(plan.partitions, ends, strict=True):
         if end is not None:
+            # Recorded: results_written is at the end the total, pending ones included, even without a ResultWriter.
+            # Here it leaves out what never got a record, because the source could not be read that far.
             total += Counts.from_dict(end[what])
         else:  # it left nothing: none of its children has a result
             number = partition.items if what == "items" else partition.children
@@ -94,6 +90,9 @@ def _verdict(
     """Why the map run did not succeed, or None."""
     if stopped is not None:
         return stopped
+    for end in ends:  # a partition could store its end, but then not the flag
+        if end is not None and "stopped" in end:
+            return StopReason.from_dict(end["stopped"])
     if plan.tolerance.exceeded(items.unsuccessful, items.total):
         return StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
     lost = [str(number) for number, end in enumerate(ends) if end is None]

@@ -8,6 +8,7 @@
         stop.json               there from the moment on which no further child may start, with the reason
         progress/<partition>/   one empty object a partition, whose *name* carries its counters
         partitions/<n>.json     how partition n ended: counters, result files
+        slots/, claims/, …      who is in flight, where children are no tasks of ours: see slots.py
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
 """
@@ -28,6 +29,7 @@ SUMMARY = "summary.json"
 RESULTS = "results"
 _STOP = "stop.json"
 _PROGRESS = "progress/"
+_PARTITIONS = "partitions/"
 # The order in which a progress object's name lists the counters of items, then of executions.
 _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
@@ -63,14 +65,11 @@ class MapRunFolder:
 
     def stop(self, reason: StopReason) -> bool:
         """Stop the map run everywhere; the first reason stays. Tells whether this was the first."""
-        content = {"Error": reason.error, "Cause": reason.cause, "Aborted": reason.aborted}
-        return self.store.put_if_absent(_STOP, dumps(content))
+        return self.store.put_if_absent(_STOP, dumps(reason.to_dict()))
 
     def stop_reason(self) -> StopReason | None:
         content = self.find(_STOP)
-        if content is None:
-            return None
-        return StopReason(content["Error"], content["Cause"], content["Aborted"])
+        return None if content is None else StopReason.from_dict(content)
 
     # -- progress: the counters are in the name, so that one listing reads every partition's
 
@@ -111,7 +110,11 @@ class MapRunFolder:
     # -- how a partition ended
 
     def write_partition(self, partition: int, content: Mapping[str, Any]) -> None:
-        self.write(f"partitions/{partition:05d}.json", content)
+        self.write(f"{_PARTITIONS}{partition:05d}.json", content)
 
     def read_partition(self, partition: int) -> dict[str, Any] | None:
-        return self.find(f"partitions/{partition:05d}.json")
+        return self.find(f"{_PARTITIONS}{partition:05d}.json")
+
+    def ended_partitions(self) -> int:
+        """How many partitions have ended."""
+        return sum(len(page) for page in self.store.list(_PARTITIONS))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import ChildFailed as ChildFailed
 from ..core.errors import StatesError
 from ..core.json import dumps
 from ..core.records import EncodedArray
@@ -30,13 +31,17 @@ Invoke = Callable[[Any], Any]
 """Runs the processor on one child's input: returns its output, or an awaitable of it, or raises."""
 
 
-class ChildFailed(Exception):
-    """A processor's failure that already has AWS's two parts (a Lambda function's, say)."""
+def is_failure(exception: BaseException) -> bool:
+    """Whether what a processor raised is its child's failure; whatever else it is ends the partition.
 
-    def __init__(self, error: str, cause: str) -> None:
-        super().__init__(f"{error}: {cause}")
-        self.error = error
-        self.cause = cause
+    Libraries raise a BaseException for one bad input as well (a Rust library's panic, say). What must pass is what
+    was raised to end more than this child: by the user, and by Airflow to end or to defer the task.
+    """
+    if isinstance(exception, Exception | SystemExit):
+        return True
+    if isinstance(exception, KeyboardInterrupt | GeneratorExit):
+        return False
+    return not any(kind.__module__.startswith("airflow.") for kind in type(exception).__mro__)
 
 
 def describe(exception: BaseException) -> tuple[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..storage import Connections, open_folder
 from .children import Child, Outcome
 from .finish import result_folder
@@ -13,23 +11,33 @@ from .plan import Plan
 from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
+from .slots import Ended, free_slot, take_slot
 from .stop import StopSignal
 from .watch import PartitionWatch
 
 
-def child_to_start(folder: MapRunFolder, index: int, connections: Connections) -> Child | None:
+def child_to_start(
+    folder: MapRunFolder, index: int, connections: Connections, ended: Ended = lambda _: ()
+) -> Child | None:
     """The child of partition ``index``, or None when none may start: the map run was stopped, or has no items.
 
+    From now on the child is in flight. ``ended`` tells which other children have ended, so that one whose end could
+    not be recorded keeps nobody waiting.
+
+    :raises MustWait: as many children as MaxConcurrency allows are in flight.
     :raises ItemReaderFailed: the source cannot be read, or is no longer what was planned.
     """
     if folder.stop_reason() is not None:
         return None
     plan = Plan.from_dict(folder.read(PLAN))
+    take_slot(folder, plan, index, ended)
     return next(partition_children(plan, plan.partitions[index], folder, connections, per_item=False), None)
 
 
 def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, connections: Connections) -> PartitionEnd:
     """Write down how the child of partition ``index`` ended (None: it never started), and judge the tolerance.
+
+    Only then may another one start in its place.
 
     :raises ResultWriterFailed: results could not be written.
     :raises StorageError: the map run's folder could not be reached.
@@ -54,15 +62,6 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
     except BaseException:
         files.abort()
         raise
-    folder.write_partition(index, _content(recorder, files))
+    folder.write_partition(index, recorder.content(files))
+    free_slot(folder, plan, index)
     return PartitionEnd(partition, recorder.items, recorder.executions, 0.0, stop.reason)
-
-
-def _content(recorder: Recorder, files: ResultFiles) -> dict[str, Any]:
-    return {
-        "items": recorder.items.to_dict(),
-        "executions": recorder.executions.to_dict(),
-        "errors": dict(recorder.errors),
-        "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
-        "output": recorder.output_values(),
-    }

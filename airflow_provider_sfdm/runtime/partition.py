@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.counters import Counts
 from ..core.definition import DistributedMap
@@ -20,6 +21,7 @@ from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
+from .summary import states_error
 from .watch import PartitionWatch
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,10 @@ class PartitionEnd:
     error: StatesError | None = None
 
 
+class PartitionStopped(Exception):
+    """This attempt of a partition was stopped from outside. It left nothing; another attempt starts it over."""
+
+
 def run_partition(
     definition: DistributedMap,
     folder: MapRunFolder,
@@ -56,39 +62,55 @@ def run_partition(
 ) -> PartitionEnd:
     """Run partition ``index`` of the map run in ``folder`` and write its result files.
 
-    Failures of items are data: they are recorded and counted. A data set that turns out to be malformed stops the
-    whole map run, after what is finished has been written, and is in ``error``.
+    Failures of items are data: they are recorded and counted. A data set that turns out to be malformed, missing or
+    another than was planned stops the whole map run, after what is finished has been written, and is in ``error``.
+    A partition that has ended before (its task died after that) is not run again: how it ended is returned.
 
+    :raises PartitionStopped: ``stop`` was set for this attempt alone.
     :raises ResultWriterFailed: results could not be written; nothing of this partition is visible then.
-    :raises StorageError: the map run's folder could not be reached; a retry starts the partition over.
+    :raises StorageError: the map run's folder or the source could not be reached. Nothing of this partition is
+        visible then, the other partitions go on, and a retry starts this one over.
     """
     began = time.monotonic()
     plan = Plan.from_dict(folder.read(PLAN))
     partition = plan.partitions[index]
+    if (ended := folder.read_partition(index)) is not None:
+        log.info("Partition %d has ended before: its results are there, nothing is run again", index)
+        return _recorded_end(partition, ended)
     stop = stop or StopSignal()
     destination = open_folder(plan.destination.root, connections)
     output_type = plan.destination.output_type
     files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions))
     try:
         run = _Running(definition, plan, partition, folder, files, stop, on_progress)
-        run.children(invocation, connections)
-        files.close()
+        # What is finished is stored before the watch exchanges the last progress, which may fail.
+        with run.watch:
+            run.children(invocation, connections)
+            if stop.reason is not None and stop.reason.local:
+                raise PartitionStopped(stop.reason.cause)
+            files.close()
+            content = run.recorder.content(files)
+            folder.write_partition(index, content | _stored_stop(stop.reason, run.error))
     except BaseException:
         files.abort()
         raise
     recorder = run.recorder
-    folder.write_partition(
-        index,
-        {
-            "items": recorder.items.to_dict(),
-            "executions": recorder.executions.to_dict(),
-            "errors": dict(recorder.errors),
-            "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
-            "output": recorder.output_values(),
-        },
-    )
     seconds = time.monotonic() - began
     return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.reason, run.error)
+
+
+def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[str, Any]:
+    """Why a partition stopped early, as it is stored with its counters: the map run's stop flag may get lost."""
+    if reason is None or reason.local:
+        return {}
+    return {"stopped": reason.to_dict(), "stoppedHere": error is not None}
+
+
+def _recorded_end(partition: Partition, stored: Mapping[str, Any]) -> PartitionEnd:
+    items, executions = Counts.from_dict(stored["items"]), Counts.from_dict(stored["executions"])
+    stopped = StopReason.from_dict(stored["stopped"]) if "stopped" in stored else None
+    error = states_error(stopped.error, stopped.cause) if stopped and stored["stoppedHere"] else None
+    return PartitionEnd(partition, items, executions, 0.0, stopped, error)
 
 
 class _Running:
@@ -112,7 +134,7 @@ class _Running:
         self._folder = folder
         self._stop = stop
         counts = (self.recorder.items, self.recorder.executions)
-        self._watch = PartitionWatch(
+        self.watch = PartitionWatch(
             folder, partition.index, counts, plan.tolerance, plan.items, stop, on_progress=on_progress
         )
 
@@ -120,10 +142,10 @@ class _Running:
         ready = invocation(self._partition.concurrency)
         source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
         children = self._readable(source)
-        with self._watch:
-            self._run(ready, self._started(children))
-            self.recorder.flush()
-            for child in children:  # only when stopped: what never started is exported as PENDING
+        self._run(ready, self._started(children))
+        self.recorder.flush()
+        if self._stop.reason is not None and not self._stop.reason.local:
+            for child in children:  # what never started is exported as PENDING
                 self.recorder.pending(child)
 
     def _run(self, ready: Invocation, children: Iterator[Child]) -> None:
@@ -178,4 +200,4 @@ class _Running:
     def _ended(self, child: Child, outcome: Outcome) -> None:
         self.recorder.ended(child, outcome)
         if outcome.error is not None:
-            self._watch.failed()
+            self.watch.failed()

@@ -6,14 +6,16 @@ FAILED_n holds just the items that failed, its record in SUCCEEDED_n the others.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.errors import ChildFailed
 from ..core.json import dumps
 from ..core.records import EncodedArray
-from .invocation import ChildFailed, describe, encode_output
+from .invocation import describe, encode_output, is_failure
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class ItemOutcomes:
     batch: dict[str, Any]
     outputs: dict[int, bytes] = field(default_factory=dict)
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    final: set[int] = field(default_factory=set)  # items that failed and are not tried again
 
     @property
     def items(self) -> list[Any]:
@@ -32,6 +35,13 @@ class ItemOutcomes:
     def unfinished(self) -> list[int]:
         """Indexes within the batch of all items that have not succeeded."""
         return [i for i in range(len(self.items)) if i not in self.outputs]
+
+    def begin(self) -> list[int]:
+        """Begin an attempt: the indexes of the items it runs, whose earlier failures are forgotten."""
+        indexes = [i for i in self.unfinished() if i not in self.final]
+        for index in indexes:
+            self.failures.pop(index, None)
+        return indexes
 
     def fail_unfinished(self, error: str, cause: str) -> None:
         """The attempt ended before these items did."""
@@ -44,7 +54,7 @@ class ItemOutcomes:
 
     def detached(self) -> ItemOutcomes:
         """A copy that a thread still working on this one cannot change."""
-        return ItemOutcomes(self.batch, dict(self.outputs), dict(self.failures))
+        return ItemOutcomes(self.batch, dict(self.outputs), dict(self.failures), set(self.final))
 
     def worst(self) -> tuple[str, str]:
         """One error and cause for the record: the most frequent error, and every item's index, error and cause."""
@@ -70,11 +80,12 @@ def per_item_sync(function: Callable[..., Any]) -> Callable[[ItemOutcomes], Any]
 
     def attempt(state: ItemOutcomes) -> EncodedArray:
         extra = (state.batch.get("BatchInput"),) if with_input else ()
-        state.failures.clear()
-        for index in state.unfinished():
+        for index in state.begin():
             try:
                 state.outputs[index] = encode_output(function(state.items[index], *extra))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 state.failures[index] = describe(error)
         return _collect(state)
 
@@ -87,15 +98,22 @@ def per_item_async(function: Callable[..., Any]) -> Callable[[ItemOutcomes], Any
 
     async def attempt(state: ItemOutcomes) -> EncodedArray:
         extra = (state.batch.get("BatchInput"),) if with_input else ()
-        state.failures.clear()
-        for index in state.unfinished():
+        for index in state.begin():
             try:
                 state.outputs[index] = encode_output(await function(state.items[index], *extra))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if not is_failure(error) or (isinstance(error, asyncio.CancelledError) and _cancelled()):
+                    raise
                 state.failures[index] = describe(error)
         return _collect(state)
 
     return attempt
+
+
+def _cancelled() -> bool:
+    """Whether the whole child is being cancelled (a timeout, the stop), not a single item by its function."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _collect(state: ItemOutcomes) -> EncodedArray:

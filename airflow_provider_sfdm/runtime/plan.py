@@ -103,7 +103,10 @@ class Destination:
     @property
     def bucket(self) -> str:
         """DestinationBucket of the manifest: the bucket's name on S3, the root's URL elsewhere."""
-        return self.root.removeprefix("s3://")
+        if not self.root.startswith("s3://"):
+            return self.root
+        # The name of a connection (s3://connection@bucket) is no part of it.
+        return self.root.removeprefix("s3://").rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

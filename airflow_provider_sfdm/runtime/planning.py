@@ -16,7 +16,7 @@ from ..core.batching import Batching, CountProof, Greedy
 from ..core.decoding import csv, jsonl
 from ..core.decoding.compression import is_compressed
 from ..core.decoding.stretch import Stretch
-from ..core.errors import ItemReaderFailed
+from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps
 from ..core.readers import (
     ItemReader,
@@ -26,12 +26,12 @@ from ..core.readers import (
 )
 from ..core.selector import Bound
 from ..core.selector_bound import SelectorBound
-from ..storage import Connections, open_object
+from ..storage import Connections, open_object, shown_url
 from ..storage.base import ObjectStore, Pin, StorageError
 from .boundaries import Boundaries, Boundary
 from .folder import SPOOL
 from .plan import Source, SourceKind
-from .sources import Item, owner_of, source_label
+from .sources import Item, file_logged, owner_of, source_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,20 @@ class Layout:
 
 
 def lay_out_in_place(
-    reader: ItemReader, batching: Batching, bound: SelectorBound | None, connections: Connections
+    reader: ItemReader,
+    batching: Batching,
+    bound: SelectorBound | None,
+    connections: Connections,
+    on_read: Callable[[int], None],
 ) -> Layout | None:
     """Lay a file out in place, or None if it must be spooled.
 
     :raises ItemReaderFailed: the file is missing, denied or malformed.
     """
     if bound is None or not isinstance(reader, S3CsvItemReader | S3JsonLItemReader | S3ParquetItemReader):
+        return None
+    if shown_url(reader.location) != reader.location:
+        # A signature: the plan would keep it, and it may expire before the last partition reads.
         return None
     if is_compressed(reader.location) and not isinstance(reader, S3ParquetItemReader):
         return None
@@ -63,7 +70,7 @@ def lay_out_in_place(
             return None  # nothing here tells whether the file is still the same one later
         if isinstance(reader, S3ParquetItemReader):
             return _parquet(store, key, pin, reader, batching, bound)
-        return _lines(store, key, pin, reader, batching, bound)
+        return _lines(store, key, pin, reader, batching, bound, on_read)
     except StorageError as error:
         raise ItemReaderFailed(str(error)) from error
 
@@ -80,9 +87,10 @@ def _lines(
     reader: S3CsvItemReader | S3JsonLItemReader,
     batching: Batching,
     bound: SelectorBound,
+    on_read: Callable[[int], None],
 ) -> Layout | None:
     url = store.url(key)
-    with store.open(key, pin) as stream:
+    with file_logged(url), store.open(key, pin) as stream:
         if isinstance(reader, S3CsvItemReader):
             delimiter = reader.csv_delimiter.character
             names = tuple(reader.csv_headers.headers)
@@ -97,7 +105,7 @@ def _lines(
         else:
             stretches = jsonl.scan(stream, url, 1, 0)
             source = _source(SourceKind.JSONL, store, key, pin, reader)
-        counted = _count(stretches, _max_items(reader), batching, bound)
+        counted = _count(stretches, _max_items(reader), batching, bound, on_read)
     if counted is None:
         return None
     items, children, boundaries = counted
@@ -109,7 +117,11 @@ def _max_items(reader: ItemReader) -> int | None:
 
 
 def _count(
-    stretches: Iterable[Stretch], max_items: int | None, batching: Batching, bound: SelectorBound
+    stretches: Iterable[Stretch],
+    max_items: int | None,
+    batching: Batching,
+    bound: SelectorBound,
+    on_read: Callable[[int], None],
 ) -> tuple[int, int, Boundaries] | None:
     """Count items and children and note where children begin, or None when a byte limit might decide."""
     per_child = batching.count_limit
@@ -129,6 +141,7 @@ def _count(
             offset, line = stretch.position(item - items)
             boundaries.add(Boundary(boundaries.next_child, item, offset, line))
         items = end
+        on_read(items)
         if items == max_items:
             break
     return items, -(-items // per_child), boundaries
@@ -163,11 +176,18 @@ def _parquet(
 
 
 def spool(
-    items: Iterator[Item], select: Bound, batching: Batching, folder: ObjectStore, on_item: Callable[[int], None]
+    items: Iterator[Item],
+    select: Bound,
+    batching: Batching,
+    folder: ObjectStore,
+    on_read: Callable[[int], None],
+    *,
+    selector_is_function: bool = False,
 ) -> Layout:
     """Write the items, after ItemSelector, to the map run's folder as JSON lines.
 
     :raises ItemReaderFailed: the source cannot be read.
+    :raises StatesRuntime: ItemSelector fails for an item.
     :raises DataLimitExceeded: an item does not fit into a child's input; names the item and where it came from.
     """
     boundaries = Boundaries()
@@ -178,10 +198,20 @@ def spool(
         buffer: list[bytes] = []
         buffered = 0
         for count, (value, member, origin) in enumerate(items, 1):
+            selected: Any = None
             try:
-                line = dumps(apply(count - 1, value, member, origin))
+                selected = apply(count - 1, value, member, origin)
+                line = dumps(selected)
             except (TypeError, ValueError) as error:
+                if selector_is_function:
+                    kind = type(selected).__name__
+                    cause = f"The ItemSelector function returned no JSON for item {count - 1}, but a {kind}: {error}"
+                    raise StatesRuntime(cause) from error
                 raise ItemReaderFailed(f"item {count - 1} of {origin} is not JSON: {error}") from error
+            except SystemExit as error:
+                # Not the end of this process, as in a child: a Lambda function would end with Runtime.ExitError.
+                cause = f"The ItemSelector function failed for item {count - 1}: SystemExit: {error}"
+                raise StatesRuntime(cause) from error
             if starts_child(len(line), count - 1, origin):
                 if children == boundaries.next_child:
                     boundaries.add(Boundary(children, count - 1, offset, count))
@@ -194,7 +224,7 @@ def spool(
                 writer.write(b"\n".join(buffer))
                 buffer.clear()
                 buffered = 0
-                on_item(count)
+                on_read(count)
         if buffer:
             writer.write(b"\n".join(buffer) + b"\n")
     # The size pins it: the folder is the map run's own, and nothing else writes there.

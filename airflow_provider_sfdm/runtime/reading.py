@@ -13,7 +13,7 @@ from ..core.json import dumps, loads
 from ..core.paths import Scope
 from ..core.selector import compile_selector
 from ..storage import Connections, open_object
-from ..storage.base import StorageError
+from ..storage.base import AccessDenied, ObjectChanged, ObjectNotFound
 from .children import Child
 from .folder import SPOOL, MapRunFolder
 from .per_item import ItemOutcomes
@@ -25,7 +25,8 @@ def partition_children(
 ) -> Iterator[Child]:
     """The children of a partition, in order; reads only as far as they are taken.
 
-    :raises ItemReaderFailed: the source cannot be read, or is no longer what was planned.
+    :raises ItemReaderFailed: the source is malformed, missing or denied, or is no longer what was planned.
+    :raises StorageError: the source, or the map run's own copy of it, cannot be reached: it may be later.
     """
     if not partition.children:
         return
@@ -40,7 +41,9 @@ def partition_children(
         for child in children:
             child.outcomes = ItemOutcomes(child.input)
             yield child
-    except StorageError as error:
+    except (ObjectNotFound, AccessDenied, ObjectChanged) as error:
+        if plan.source.kind is SourceKind.SPOOL:
+            raise  # the map run's own folder, not the data set
         raise ItemReaderFailed(str(error)) from error
 
 

@@ -37,6 +37,7 @@ class Recorder:
         # to a ResultWriter.
         self.output: list[bytes] | None = None if plan.destination.exported else []
         self._output_bytes = 0
+        self._pending_items = self._pending_children = 0  # of those that have a record
         self._files = files
         self._transformation = plan.destination.transformation
         self._records = RecordFormat(plan.map_run, express=plan.express)
@@ -61,9 +62,18 @@ class Recorder:
         at_once = self._order.is_next(child.index)
         self._order.put(child.index, entries, 0 if at_once else sum(sum(map(len, found)) for _, found in entries))
 
-    def output_values(self) -> list[Any] | None:
-        """The elements that this partition adds to the state output, or None if they are not returned."""
-        return None if self.output is None else [loads(element) for element in self.output]
+    def content(self, files: ResultFiles) -> dict[str, Any]:
+        """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
+        self.items.results_written = self.items.finished + self._pending_items
+        self.executions.results_written = self.executions.finished + self._pending_children
+        return {
+            "items": self.items.to_dict(),
+            "executions": self.executions.to_dict(),
+            "errors": dict(self.errors),
+            "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
+            # The elements this partition adds to the state output, or None if they are not returned.
+            "output": None if self.output is None else [loads(element) for element in self.output],
+        }
 
     def flush(self) -> None:
         """All children have ended: write what was held back for the order's sake."""
@@ -72,6 +82,8 @@ class Recorder:
     def pending(self, child: Child) -> None:
         """Record a child that never started."""
         self._files.pending.add((self._records.pending(child.input_json),))
+        self._pending_items += child.items
+        self._pending_children += 1
 
     def _note_failure(self, child: Child, outcome: Outcome) -> None:
         if outcome.error is None:

@@ -100,7 +100,7 @@ class StatusFiles:
 
 
 class ResultFiles:
-    """A partition's three kinds of result files. A context manager: closes on success, aborts on an exception."""
+    """A partition's three kinds of result files; its user calls ``close``, or ``abort`` after an exception."""
 
     def __init__(
         self, store: ObjectStore, folder: str, output_type: OutputType, partition: int, partitions: int

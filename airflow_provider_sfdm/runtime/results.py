@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,26 @@ from ..core.decoding.jsonl import values as jsonl_values
 from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import loads
 from ..core.manifest import Manifest, ResultFile
-from ..storage import Connections, open_folder, open_object
+from ..storage import Connections, StorageError, open_folder, open_object, shown_url
 from ..storage.base import ObjectStore
 from .summary import MapRunSummary
 
-# Input itself may be left out: InputDetails then says that it was not included.
-_RECORD_FIELDS = {"InputDetails", "Status"}
+# What every record has, as recorded. Input and Output may be left out: the details then say that they are not included.
+_RECORD_FIELDS = {
+    "ExecutionArn",
+    "InputDetails",
+    "Name",
+    "OutputDetails",
+    "RedriveCount",
+    "StartDate",
+    "StateMachineArn",
+    "Status",
+    "StopDate",
+}
+# A child that never started has these alone.
+_PENDING_FIELDS = {"InputDetails", "Status"}
+# Where AWS puts the results of a redrive: below those of the map run. Its manifest lists the earlier files as well.
+_REDRIVE_FOLDER = re.compile(r"Redrive-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +62,8 @@ class MapRunResults:
             use(child.output)
         failed = [child.input for child in results.failed()]
 
-    :raises StatesRuntime: the manifest or a result file is not what it should be.
+    :raises StatesRuntime: the manifest or a result file is not what it should be, or the manifest names files outside
+        of its own folder (of the map run's folder, after a redrive): it may come from somebody else.
     :raises StorageError: the manifest or a result file it lists cannot be read.
     """
 
@@ -59,9 +75,11 @@ class MapRunResults:
     def from_manifest(cls, url: str, connections: Connections | None = None) -> MapRunResults:
         """Open the results that the manifest at ``url`` lists."""
         store, key = open_object(url, connections)
-        manifest = Manifest.from_json(store.read(key), url)
-        bucket = manifest.destination_bucket
-        root = bucket if "://" in bucket else f"s3://{bucket}"
+        shown = store.shown(key)
+        manifest = Manifest.from_json(store.read(key), shown)
+        # A part of the manifest's own URL, so that the files are read with the connection that the manifest was.
+        root, own_key = _split_at_root(shown, manifest.destination_bucket)
+        _refuse_keys_elsewhere(manifest, own_key, shown)
         return cls(manifest, open_folder(root, connections))
 
     @classmethod
@@ -89,7 +107,7 @@ class MapRunResults:
 
     def files(self, status: str) -> tuple[str, ...]:
         """The URLs of the result files of ``SUCCEEDED``, ``FAILED`` or ``PENDING``."""
-        return tuple(self._store.url(file.key) for file in self.manifest.files[status])
+        return tuple(self._store.shown(file.key) for file in self.manifest.files[status])
 
     def _results(self, status: str) -> Iterator[ChildResult]:
         for file in self.manifest.files[status]:
@@ -97,12 +115,12 @@ class MapRunResults:
                 try:
                     result = _result(status, element)
                 except ValueError as error:
-                    where = f"{self._store.url(file.key)}: record {number}"
+                    where = f"{self._store.shown(file.key)}: record {number}"
                     raise StatesRuntime(f"{where} holds an Input or Output that is not JSON: {error}") from error
                 yield result
 
     def _elements(self, file: ResultFile) -> Iterator[Any]:
-        url = self._store.url(file.key)
+        url = self._store.shown(file.key)
         try:
             with self._store.open(file.key) as stream:
                 if file.key.endswith(".jsonl"):
@@ -114,8 +132,63 @@ class MapRunResults:
             raise StatesRuntime(error.cause) from error
 
 
+def _split_at_root(url: str, bucket: str) -> tuple[str, str]:
+    """The root that a manifest's keys are relative to, as a part of the manifest's own URL, and the rest of that URL.
+
+    :raises StatesRuntime: the manifest is not below the place that it names as its DestinationBucket.
+    """
+    plain = _without_user(url)
+    try:
+        named = _as_in_urls(bucket)
+    except StorageError as error:
+        raise StatesRuntime(f"{url}: its DestinationBucket is {error}") from error
+    if not bucket or not plain.startswith(named):
+        raise StatesRuntime(
+            f"{url}: its DestinationBucket is {shown_url(bucket)}, which is not where this manifest is: "
+            "results are read only from where they were written"
+        )
+    own_key = plain[len(named) :]
+    return url[: len(url) - len(own_key)], own_key
+
+
+def _as_in_urls(bucket: str) -> str:
+    """What a DestinationBucket names, spelled as a store's URLs are, with a slash at its end."""
+    scheme, _, rest = (bucket if "://" in bucket else f"s3://{bucket}").partition("://")
+    scheme = scheme.lower()
+    if scheme == "file":
+        return open_folder(bucket).root + "/"  # nothing is read
+    if scheme in ("s3a", "s3n"):
+        scheme = "s3"
+    return _without_user(f"{scheme}://{rest.rstrip('/')}/" if rest else f"{scheme}://")
+
+
+def _without_user(url: str) -> str:
+    """The URL without the name of a connection, which may be another one than that of the writer."""
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return scheme + separator + place.rpartition("@")[2] + slash + path
+
+
+def _refuse_keys_elsewhere(manifest: Manifest, own_key: str, shown: str) -> None:
+    folder = own_key.rpartition("/")[0]
+    parent, _, name = folder.rpartition("/")
+    if _REDRIVE_FOLDER.fullmatch(name):
+        folder = parent
+    prefix = f"{folder}/" if folder else ""
+    for file in (file for files in manifest.files.values() for file in files):
+        rest = file.key.removeprefix(prefix)
+        if not file.key.startswith(prefix) or any(part in ("", ".", "..") for part in rest.split("/")):
+            raise StatesRuntime(f"{shown} lists {file.key!r}, which is outside of its folder {prefix!r}")
+
+
+def _is_record(status: str, element: Any) -> bool:
+    if not isinstance(element, dict):
+        return False
+    return element.keys() >= (_PENDING_FIELDS if status == "PENDING" else _RECORD_FIELDS)
+
+
 def _result(status: str, element: Any) -> ChildResult:
-    if not (isinstance(element, dict) and element.keys() >= _RECORD_FIELDS):
+    if not _is_record(status, element):
         return ChildResult(status, output=element)
     return ChildResult(
         status=element["Status"],

@@ -33,11 +33,19 @@ def run_map(
 
     ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
     keeps map runs (default: a new temporary folder). ``variables`` are the workflow
-    variables that paths such as ``$maxItems`` refer to. The partitions run one after another.
+    variables that paths such as ``$maxItems`` refer to. The partitions run one after another, each with the whole
+    MaxConcurrency.
 
     :raises StatesError: the map run could not begin: its data set cannot be read, a value in its input cannot be
         used, its results cannot be written.
+    :raises UnsupportedField: this engine cannot honour a field of the definition; or the children are task groups,
+        which only a DAG runs.
+    :raises airflow_provider_sfdm.storage.StorageError: ``storage`` cannot be written, or the data set or ``storage``
+        could not be reached in the middle of the run. A DAG's tasks would be retried; here, run the map again.
+    :raises ValueError: ``partitions`` is no number from 1.
     """
+    if type(partitions) is not int or partitions < 1:
+        raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
     connections = connections or Connections()
     if storage is None:
         storage = f"file://{tempfile.mkdtemp(prefix='sfdm-')}"
@@ -49,6 +57,7 @@ def run_map(
         run_input=input,
         variables=variables,
         partitions=partitions,
+        at_once=1,
     )
     invocation = invocation_factory(definition, connections)
     for partition in plan.partitions:

@@ -5,6 +5,8 @@ Also opens single files, for the partitions that do read in place.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any, BinaryIO, NamedTuple
@@ -25,8 +27,10 @@ from ..core.readers import (
     S3ManifestItemReader,
     S3ObjectsItemReader,
 )
-from ..storage import Connections, open_folder, open_listing, open_object
-from ..storage.base import ObjectInfo, ObjectStore, StorageError
+from ..storage import Connections, open_folder, open_listing, open_object, shown_url
+from ..storage.base import ObjectInfo, ObjectStore, Pin, StorageError
+
+log = logging.getLogger(__name__)
 
 STATE_DATA = "STATE_DATA"
 
@@ -79,13 +83,13 @@ def reader_items(reader: ItemReader, connections: Connections) -> Iterator[Item]
 
     :raises ItemReaderFailed: the data is missing, denied or malformed; names the file and the place in it.
     """
-    items = _guarded(_items(reader, connections))
+    items = _guarded(reader, connections)
     return islice(items, int(reader.max_items)) if reader.max_items else items
 
 
-def _guarded(items: Iterator[Item]) -> Iterator[Item]:
+def _guarded(reader: ItemReader, connections: Connections) -> Iterator[Item]:
     try:
-        yield from items
+        yield from _items(reader, connections)
     except StorageError as error:
         raise ItemReaderFailed(str(error)) from error
 
@@ -106,8 +110,8 @@ def owner_of(reader: ItemReader) -> str | None:
 
 
 def source_label(url: str) -> str:
-    """What ``$$.Map.Item.Source`` says of a file: its URL, without the name of an Airflow connection."""
-    scheme, separator, rest = url.partition("://")
+    """What ``$$.Map.Item.Source`` says of a file: its URL, without the name of an Airflow connection or a signature."""
+    scheme, separator, rest = shown_url(url).partition("://")
     place, slash, key = rest.partition("/")
     return scheme + separator + place.rpartition("@")[2] + slash + key
 
@@ -137,7 +141,7 @@ def _listing(reader: S3ObjectsItemReader, connections: Connections) -> Iterator[
         for info in page:
             # What the S3 console makes as a "folder" is an empty object that has nothing to flatten.
             if not (info.size == 0 and info.key.endswith("/")):
-                yield from file_items(store, info.key, decoded)
+                yield from file_items(store, info.key, decoded, listed=info)
 
 
 def object_item(info: ObjectInfo) -> dict[str, Any]:
@@ -153,7 +157,7 @@ def object_item(info: ObjectInfo) -> dict[str, Any]:
 
 def _manifest(reader: S3ManifestItemReader, connections: Connections) -> Iterator[Item]:
     store, key = open_object(reader.location, connections, expected_bucket_owner=owner_of(reader))
-    url = store.url(key)
+    url = store.shown(key)
     content = _small(store, key, reader.version_id)
     if reader.manifest_type is ManifestType.ATHENA_DATA:
         for file_url in manifests.athena(content, url):
@@ -184,15 +188,22 @@ def _small(store: ObjectStore, key: str, version_id: Any = None) -> bytes:
     with store.open(key, store.pin(key, version_id)) as stream:
         content = stream.read(_MAX_MANIFEST_BYTES + 1)
     if len(content) > _MAX_MANIFEST_BYTES:
-        raise ItemReaderFailed(f"{store.url(key)} is larger than {_MAX_MANIFEST_BYTES:,} bytes: is it a manifest?")
+        raise ItemReaderFailed(f"{store.shown(key)} is larger than {_MAX_MANIFEST_BYTES:,} bytes: is it a manifest?")
     return content
 
 
-def file_items(store: ObjectStore, key: str, decoded: FileFormat, version_id: str | None = None) -> Iterator[Item]:
-    """The items of one file, decompressed by its name."""
-    url = store.url(key)
+def file_items(
+    store: ObjectStore,
+    key: str,
+    decoded: FileFormat,
+    version_id: str | None = None,
+    listed: ObjectInfo | None = None,
+) -> Iterator[Item]:
+    """The items of one file, decompressed by its name. ``listed`` is what a listing said of it, if it came from one."""
+    url = store.shown(key)
     label = source_label(url)
-    pin = store.pin(key, version_id)
+    # A listing tells what identifies a file, which saves a request each; without an ETag the size alone is too little.
+    pin = Pin(listed.size, etag=listed.etag) if listed and listed.etag else store.pin(key, version_id)
     if decoded.input_type is InputType.PARQUET:
         from ..core.decoding.parquet import ParquetSource  # it takes longer to import than the rest together
 
@@ -200,7 +211,7 @@ def file_items(store: ObjectStore, key: str, decoded: FileFormat, version_id: st
             source = ParquetSource(file, url)
             yield from _from(label, source.rows(0, sum(source.row_groups)))
         return
-    with store.open(key, pin) as raw, decompress(raw, url) as stream:
+    with file_logged(url), store.open(key, pin) as raw, decompress(raw, url) as stream:
         if decoded.input_type is InputType.CSV:
             yield from _from(label, csv_rows(stream, decoded, url))
         elif decoded.input_type is InputType.JSONL:
@@ -208,6 +219,17 @@ def file_items(store: ObjectStore, key: str, decoded: FileFormat, version_id: st
         else:
             for member, value in json_decoding.items(stream, url, decoded.pointer).pairs:
                 yield value, member, label
+
+
+@contextlib.contextmanager
+def file_logged(url: str) -> Iterator[None]:
+    """Log the file where reading it fails with AWS's own words: these must stay the cause, and name no file."""
+    try:
+        yield
+    except ItemReaderFailed as error:
+        if url not in error.cause:
+            log.error("%s: %s", url, error.cause)
+        raise
 
 
 def csv_rows(stream: BinaryIO, decoded: FileFormat, url: str) -> Iterator[dict[str, str]]:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """Why a map run stops early: AWS's error name and cause. ``aborted`` is a stop by hand, not a failure."""
+    """Why a map run stops early: AWS's error name and cause. ``aborted`` is a stop by hand, not a failure.
+
+    ``local`` stops this attempt of this partition only: the others go on, and another attempt may start it over.
+    """
 
     error: str
     cause: str
     aborted: bool = False
+    local: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored in a map run's folder; a local one never is."""
+        return {"Error": self.error, "Cause": self.cause, "Aborted": self.aborted}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StopReason:
+        return cls(data["Error"], data["Cause"], data["Aborted"])
 
 
 class StopSignal:

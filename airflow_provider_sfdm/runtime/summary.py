@@ -28,6 +28,12 @@ _ERRORS: dict[str, type[StatesError]] = {
 }
 
 
+def states_error(error: str, cause: str) -> StatesError:
+    """The exception of an error name."""
+    kind = _ERRORS.get(error)
+    return kind(cause) if kind else MapRunFailed(error, cause)
+
+
 class MapRunFailed(StatesError):
     """A map run whose verdict is not SUCCEEDED, with an error name that has no class of its own."""
 
@@ -116,9 +122,7 @@ class MapRunSummary:
         if self.status is MapRunStatus.SUCCEEDED:
             return self
         cause = self.cause or f"the map run is {self.status}"
-        if kind := _ERRORS.get(self.error or ""):
-            raise kind(cause)
-        raise MapRunFailed(self.error or f"MapRun{self.status.title()}", cause)
+        raise states_error(self.error or f"MapRun{self.status.title()}", cause)
 
     def describe(self) -> str:
         """One line for a log: verdict and the counters that are not zero."""

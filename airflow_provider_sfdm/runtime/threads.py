@@ -25,6 +25,10 @@ class DaemonThreads:
         self._idle = 0
         self._threads = 0
         self._lock = threading.Lock()
+        self.abandoned = 0
+        """Calls still under way that nobody awaits any more (theirs timed out). Changes in the event loop only."""
+        self.changed = asyncio.Event()
+        """Set when an abandoned call has ended."""
 
     async def call(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """Run ``function(argument)`` in a thread, with this task's context variables, and wait for it.
@@ -40,7 +44,12 @@ class DaemonThreads:
             else:
                 self._start()
         self._jobs.put((lambda: context.run(function, argument), loop, future))
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.cancelled():  # else the function raised it
+                self.abandoned += 1
+            raise
 
     def _start(self) -> None:
         threading.Thread(target=self._work, name=f"child-{self._threads}", daemon=True).start()
@@ -58,7 +67,7 @@ class DaemonThreads:
             with self._lock:
                 self._idle += 1
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_resolve, future, result, error)
+                loop.call_soon_threadsafe(self._resolve, future, result, error)
             del function, job, result, error, future
 
     def close(self) -> None:
@@ -66,13 +75,13 @@ class DaemonThreads:
         for _ in range(self._threads):
             self._jobs.put(None)
 
-
-def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    elif isinstance(error, StopIteration):  # a future refuses to carry it
-        future.set_exception(RuntimeError(f"StopIteration: {error}"))
-    else:
-        future.set_exception(error)
+    def _resolve(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        if future.done():  # cancelled
+            self.abandoned -= 1
+            self.changed.set()
+        elif error is None:
+            future.set_result(result)
+        elif isinstance(error, StopIteration):  # a future refuses to carry it
+            future.set_exception(RuntimeError(f"StopIteration: {error}"))
+        else:
+            future.set_exception(error)

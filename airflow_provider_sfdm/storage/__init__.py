@@ -8,7 +8,8 @@ any other                 ``FsspecStore``, through fsspec
 
 URLs are taken as they are, as ``ObjectStoragePath`` and the AWS command line take them: a ``?`` or ``#`` is part of
 a key, and nothing is percent-decoded but ``file://`` URLs, which is what ``Path.as_uri()`` makes.
-``s3://connection@bucket/key`` names a connection.
+``s3://connection@bucket/key`` names a connection. Credentials (``user:password@``) are refused: URLs are kept in plans
+and manifests. A signed URL of the web is read; ``shown_url`` is how it may be shown.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .base import (
     StorageError,
 )
 from .local import LocalStore
-from .reasons import one_line, without_password
+from .reasons import cause_to_show, holds_credentials, is_web, one_line, shown_url, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ __all__ = [
     "open_folder",
     "open_listing",
     "open_object",
+    "shown_url",
 ]
 
 _S3 = ("s3", "s3a", "s3n")
@@ -110,7 +112,7 @@ def open_object(
     """
     scheme, rest = _split(url, expected_bucket_owner)
     if url.endswith("/") and scheme not in _S3:
-        raise StorageError(without_password(url), "this names a folder, not an object")
+        raise StorageError(shown_url(url), "this names a folder, not an object")
     if scheme in _S3:
         connection, bucket, key = _s3_parts(url, rest)
         if not key:
@@ -121,8 +123,7 @@ def open_object(
         if path.is_symlink():
             path = Path(os.path.realpath(path))
         return LocalStore(path.parent), path.name
-    # In a URL of the web, what follows "?" is not part of the path.
-    base, question, query = rest.partition("?") if scheme in ("http", "https") else (rest, "", "")
+    base, question, query = rest.partition("?") if is_web(url) else (rest, "", "")
     folder, _, name = base.rpartition("/")
     return _fsspec_store(f"{scheme}://{folder}", connections), name + question + query
 
@@ -156,16 +157,23 @@ def open_listing(
 
 
 def _split(url: str, expected_bucket_owner: str | None) -> tuple[str, str]:
+    if holds_credentials(url):
+        raise StorageError(
+            shown_url(url),
+            "credentials do not belong in a URL, as plans, logs and manifests show it: put them into an Airflow "
+            "connection (outside Airflow: an AWS profile, or what the service's own library reads) and write its "
+            "name before the @",
+        )
     if url.startswith("/"):
         url = f"file://{url.replace('%', '%25')}"
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or not scheme:
-        raise StorageError(without_password(url), "not a URL such as s3://bucket/key or file:///folder/name")
+        raise StorageError(without_secrets(url), "not a URL such as s3://bucket/key or file:///folder/name")
     if scheme not in (*_S3, "file") and "::" in url:
-        raise StorageError(without_password(url), 'chained URLs ("::") are not supported')
+        raise StorageError(without_secrets(url), 'chained URLs ("::") are not supported')
     if expected_bucket_owner is not None and scheme not in _S3:
-        raise StorageError(without_password(url), "ExpectedBucketOwner is for S3 only")
+        raise StorageError(shown_url(url), "ExpectedBucketOwner is for S3 only")
     return scheme, rest
 
 
@@ -173,7 +181,7 @@ def _s3_parts(url: str, rest: str) -> tuple[str | None, str, str]:
     authority, _, key = rest.partition("/")
     connection, _, bucket = authority.rpartition("@")
     if not bucket:
-        raise StorageError(without_password(url), "the URL names no bucket")
+        raise StorageError(url, "the URL names no bucket")
     return connection or None, bucket, key
 
 
@@ -219,4 +227,4 @@ def _opening(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = f"it cannot be opened: {type(error).__name__}: {one_line(error)}"
-        raise StorageError(without_password(url), reason) from error
+        raise StorageError(shown_url(url), reason) from cause_to_show(error)

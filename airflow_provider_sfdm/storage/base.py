@@ -87,7 +87,10 @@ class ObjectStore(Protocol):
         """The root's URL, without a trailing slash: ``s3://bucket`` or ``file:///folder``."""
 
     def url(self, key: str) -> str:
-        """The URL of an object."""
+        """The URL of an object, which opens it again. It may hold a signature: never show it."""
+
+    def shown(self, key: str) -> str:
+        """The URL of an object without secrets: for messages, logs, labels and manifests."""
 
     def pin(self, key: str, version_id: str | None = None) -> Pin:
         """Look an object up (HEAD)."""

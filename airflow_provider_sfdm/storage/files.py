@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from .base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError
+from .reasons import CANNOT_BE_WRITTEN
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -205,15 +206,16 @@ def _flush_folder(path: Path) -> None:
 @contextmanager
 def file_errors(url: str, *, writing: bool = False) -> Iterator[None]:
     """Turn the operating system's errors into the store's."""
+    prefix = CANNOT_BE_WRITTEN if writing else ""
     try:
         yield
     except FileNotFoundError as error:
-        raise ObjectNotFound(url, "no such file or folder") from error
+        raise ObjectNotFound(url, f"{prefix}no such file or folder") from error
     except PermissionError as error:
-        raise AccessDenied(url, f"the operating system refused: {error.strerror}") from error
+        raise AccessDenied(url, f"{prefix}the operating system refused: {error.strerror}") from error
     except (NotADirectoryError, FileExistsError) as error:
         if writing:
-            raise StorageError(url, "a part of the key is the name of a file") from error
+            raise StorageError(url, f"{prefix}a part of the key is the name of a file") from error
         raise ObjectNotFound(url, "no such file: a part of its path is a file") from error
     except OSError as error:
-        raise StorageError(url, error.strerror or str(error)) from error
+        raise StorageError(url, prefix + (error.strerror or str(error))) from error

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from .base import ObjectChanged, ObjectInfo, ObjectNotFound, Pin, StorageError
 from .files import TEMPORARY
-from .fsspec_answers import fsspec_errors, identity, modified, nanoseconds
+from .fsspec_answers import fsspec_errors, identity, modified, nanoseconds, same_etag
 from .ranges import range_file
-from .reasons import without_password
+from .reasons import shown_url
 from .tree import Node, in_key_order, pages
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class FsspecStore:
         self._renames = not names & _OBJECT_STORES
 
     def __repr__(self) -> str:
-        return f"FsspecStore({without_password(self._root)!r})"
+        return f"FsspecStore({shown_url(self._root)!r})"
 
     @property
     def root(self) -> str:
@@ -62,6 +62,9 @@ class FsspecStore:
 
     def url(self, key: str) -> str:
         return self._root + key if self._root.endswith("://") else f"{self._root}/{key}"
+
+    def shown(self, key: str) -> str:
+        return shown_url(self.url(key))
 
     def pin(self, key: str, version_id: str | None = None) -> Pin:
         path = self._path(key)
@@ -71,7 +74,7 @@ class FsspecStore:
             self._fs.invalidate_cache(path)
             info = self._fs.info(path)
         if info.get("type") == "directory":
-            raise ObjectNotFound(self._shown(key), "it is a folder, not a file")
+            raise ObjectNotFound(self.shown(key), "it is a folder, not a file")
         if info.get("size") is None:
             raise self._error(key, "its size is unknown")
         return Pin(int(info["size"]), etag=identity(info), modified_ns=nanoseconds(modified(info)))
@@ -98,13 +101,13 @@ class FsspecStore:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with self._errors(key), self._appearing(path) as target:
+        with self._errors(key, writing=True), self._appearing(path) as target:
             self._fs.pipe_file(target, data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """As the protocol says; where it is atomic, the class tells."""
         path = self._path(key)
-        with self._errors(key), _CREATING:
+        with self._errors(key, writing=True), _CREATING:
             self._fs.invalidate_cache(path)
             if self._fs.exists(path):
                 return False
@@ -132,7 +135,7 @@ class FsspecStore:
     def upload(self, key: str, file: str) -> None:
         """Store a local file as an object."""
         path = self._path(key)
-        with self._errors(key), self._appearing(path) as target:
+        with self._errors(key, writing=True), self._appearing(path) as target:
             self._fs.put_file(file, target)
 
     def _open(self, key: str, pin: Pin | None, **sizes: int) -> BinaryIO:
@@ -153,13 +156,13 @@ class FsspecStore:
         now = self.pin(key)
         same = (
             now.size == pin.size
-            and pin.etag in (None, now.etag)
+            and (pin.etag is None or same_etag(pin.etag, now.etag))
             # A pin from a listing has the ETag only.
             and pin.modified_ns in (None, now.modified_ns)
         )
         if not same:
             raise ObjectChanged(
-                self._shown(key),
+                self.shown(key),
                 f"it changed since it was first looked at: it had {pin.size} bytes, now {now.size}",
             )
         return pin
@@ -218,15 +221,12 @@ class FsspecStore:
             raise self._error(key, "this name is kept for files being written")
         return f"{self._path_of_root}/{key}"
 
-    def _shown(self, key: str) -> str:
-        return without_password(self.url(key))
-
     def _error(self, key: str, reason: str) -> StorageError:
-        return StorageError(self._shown(key), reason)
+        return StorageError(self.shown(key), reason)
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
-        with fsspec_errors(self._shown(key)):
+    def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
+        with fsspec_errors(self.shown(key), writing=writing):
             yield
 
 
@@ -275,7 +275,7 @@ class SpooledWriter:
                 spool.close()
 
     def _flush(self) -> None:
-        with fsspec_errors(self._store.url(self._key)):
+        with fsspec_errors(self._store.shown(self._key), writing=True):
             if self._spool is None:
                 self._spool = tempfile.NamedTemporaryFile(prefix="sfdm-")  # noqa: SIM115 closed by abort()
             self._spool.write(self._buffer)

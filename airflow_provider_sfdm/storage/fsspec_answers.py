@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .base import AccessDenied, ObjectNotFound, StorageError
-from .reasons import one_line
+from .reasons import CANNOT_BE_WRITTEN, cause_to_show, one_line
 
 # The names file systems give to what identifies a content, and to its time; the first one found counts.
 _IDENTITY = ("ETag", "etag", "e_tag", "generation", "md5Hash", "content_md5", "checksum")
@@ -22,19 +22,21 @@ _BY_STATUS: dict[str | None, type[StorageError]] = {
 
 
 @contextmanager
-def fsspec_errors(url: str) -> Iterator[None]:
-    """Raise a ``StorageError`` about ``url`` for any exception: file systems raise their libraries' own."""
+def fsspec_errors(url: str, *, writing: bool = False) -> Iterator[None]:
+    """Raise a ``StorageError`` about ``url`` (as it may be shown) for any exception: file systems raise their
+    libraries' own."""
+    prefix = CANNOT_BE_WRITTEN if writing else ""
     try:
         yield
     except StorageError:
         raise
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise ObjectNotFound(url, "no such object") from error
+        raise ObjectNotFound(url, f"{prefix}no such object") from cause_to_show(error)
     except PermissionError as error:
-        raise AccessDenied(url, one_line(error)) from error
+        raise AccessDenied(url, prefix + one_line(error)) from cause_to_show(error)
     except Exception as error:
         kind = _BY_STATUS.get(_status(error), StorageError)
-        raise kind(url, f"{type(error).__name__}: {one_line(error)}") from error
+        raise kind(url, f"{prefix}{type(error).__name__}: {one_line(error)}") from cause_to_show(error)
 
 
 def _status(error: Exception) -> str | None:
@@ -46,6 +48,11 @@ def _status(error: Exception) -> str | None:
 def identity(info: dict[str, Any]) -> str | None:
     """What identifies a content, if the file system says anything of the kind."""
     return next((str(info[name]) for name in _IDENTITY if info.get(name)), None)
+
+
+def same_etag(one: str, other: str | None) -> bool:
+    """Whether two ETags are the same; Azure's listings leave out the quotes that its other answers have."""
+    return other is not None and one.strip('"') == other.strip('"')
 
 
 def modified(info: dict[str, Any]) -> float | None:

@@ -22,6 +22,7 @@ from .files import (
     link_if_absent,
     refuse_other_than_file,
 )
+from .reasons import CANNOT_BE_WRITTEN
 from .tree import Node, in_key_order, pages
 
 Nodes = list[Node[Path]]
@@ -55,6 +56,9 @@ class LocalStore:
 
     def url(self, key: str) -> str:
         return f"{self.root}/{key.replace('%', '%25')}"
+
+    def shown(self, key: str) -> str:
+        return self.url(key)
 
     def pin(self, key: str, version_id: str | None = None) -> Pin:
         path = self._path(key)
@@ -118,7 +122,7 @@ class LocalStore:
         path, url = self._path(key), self.url(key)
         with file_errors(url, writing=True):
             if path.is_dir():
-                raise StorageError(url, "there is a folder of this name")
+                raise StorageError(url, f"{CANNOT_BE_WRITTEN}there is a folder of this name")
             return FileWriter(path, url)
 
     def _path(self, key: str) -> Path:

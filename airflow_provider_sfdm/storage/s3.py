@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from .base import ObjectChanged, ObjectInfo, Pin, StorageError
 from .ranges import range_file
-from .s3_errors import DENIED, code_of, refuse_other, s3_errors
+from .s3_errors import DENIED, NAMELESS, code_of, refuse_other, s3_errors
 from .s3_streams import ATTEMPTS, BROKEN, MIB, Download, Upload, backoff
 
 if TYPE_CHECKING:
@@ -61,11 +61,19 @@ class S3Store:
     def url(self, key: str) -> str:
         return f"s3://{self._authority}/{self.prefix}{key}"
 
+    def shown(self, key: str) -> str:
+        return self.url(key)
+
     def pin(self, key: str, version_id: str | None = None) -> Pin:
         version: dict[str, Any] = {"VersionId": version_id} if version_id is not None else {}
         place = self._place(key)
         with self._errors(key):
-            answer = self._client.head_object(**place, **version)
+            try:
+                answer = self._client.head_object(**place, **version)
+            except ClientError as error:
+                if code_of(error) in NAMELESS:
+                    self._ask_why(place | version)
+                raise
         # S3 says "null" for what was written without versioning; it may be replaced, so the ETag counts.
         found = answer.get("VersionId")
         return Pin(
@@ -221,6 +229,17 @@ class S3Store:
             if len(data) != stop - start:
                 raise ObjectChanged(self.url(key), f"{self._where(key)} is shorter than when it was looked at")
             return data
+
+    def _ask_why(self, place: dict[str, Any]) -> None:
+        """Raise what S3 answers to a GET of one byte: unlike that of a HEAD, this answer names its reason."""
+        try:
+            answer = self._client.get_object(**place, Range="bytes=0-0")
+        except ClientError as error:
+            # An empty object has no first byte: then this answer says less than that of the HEAD.
+            if code_of(error) not in ("InvalidRange", "416"):
+                raise
+        else:
+            answer["Body"].close()
 
     def _check_end(self, key: str, pin: Pin | None) -> None:
         """An object was opened at or after its end: nothing to read, if it is still the same object."""

@@ -19,7 +19,8 @@ from urllib3.exceptions import HTTPError
 from .base import AccessDenied, ObjectChanged, ObjectNotFound, StorageError
 from .reasons import one_line
 
-# HEAD has no body, so that botocore names its errors by their status.
+# HEAD has no body, so that botocore names its errors by their status. 400 is a token that has expired, among others.
+NAMELESS = {"400", "403", "404"}
 _NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound", "404"}
 DENIED = {
     "AccessDenied",

@@ -15,7 +15,9 @@ from airflow_provider_sfdm.operators.authored import AuthoredMap
 from airflow_provider_sfdm.operators.read_items import partition_label
 from airflow_provider_sfdm.operators.run_partition import RunPartitionOperator
 from airflow_provider_sfdm.runtime.engine import plan_map_run
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.runtime.partition import PartitionStopped
+from airflow_provider_sfdm.storage import Connections, StorageError, open_folder
+from airflow_provider_sfdm.storage.local import LocalStore
 
 
 def plan(definition: DistributedMap, tmp_path: Path, partitions: int = 1) -> Any:
@@ -39,18 +41,43 @@ def test_a_task_that_is_killed_starts_no_further_child(tmp_path: Path) -> None:
 
     def function(item: int) -> int:
         seen.append(item)
-        if item == 3:
+        if seen == [0, 1, 2, 3]:
             operator.on_kill()  # as Airflow does, in the handler of SIGTERM
         return item
 
     definition = DistributedMap(item_processor=function, items=list(range(10)))
     folder, _ = plan(definition, tmp_path)
     operator = run_partition_task(definition, folder.url)
-    assert operator.partition_label == "items 0–9"  # noqa: RUF001
-    counts = execute(operator)["items"]
+    with pytest.raises(PartitionStopped, match="stopped from outside"):
+        execute(operator)
     assert seen == [0, 1, 2, 3]
-    assert (counts["succeeded"], counts["pending"]) == (4, 6)
-    assert operator.partition_label == "items 0–9: 4 ok, 6 pending"  # noqa: RUF001
+    # The other partitions go on, and this one can be run again from its beginning.
+    assert folder.stop_reason() is None
+    assert folder.read_partition(0) is None
+    again = run_partition_task(definition, folder.url)
+    seen[:] = [-1] * 4
+    assert execute(again)["items"]["succeeded"] == 10
+    assert again.partition_label == "items 0–9: 10 ok"  # noqa: RUF001
+
+
+def test_storage_that_fails_for_a_moment_is_left_to_the_retries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = DistributedMap(item_processor=str, items=[1, 2])
+    folder, _ = plan(definition, tmp_path)
+    whole = LocalStore.open
+
+    def out_of_reach(self: LocalStore, key: str, *args: Any) -> Any:
+        if key == "items.jsonl":
+            raise StorageError(self.url(key), "the network was gone")
+        return whole(self, key, *args)
+
+    monkeypatch.setattr(LocalStore, "open", out_of_reach)
+    with pytest.raises(StorageError, match="the network was gone"):  # and no AirflowFailException
+        execute(run_partition_task(definition, folder.url))
+    assert folder.stop_reason() is None
+    monkeypatch.setattr(LocalStore, "open", whole)
+    assert execute(run_partition_task(definition, folder.url))["items"]["succeeded"] == 2
 
 
 def test_progress_is_logged_while_it_runs(

@@ -216,3 +216,37 @@ def test_more_task_groups_than_airflow_maps(run_dag: Any, monkeypatch: pytest.Mo
     assert run.state == "failed"
     assert run.state_of("orders.write_results") == "upstream_failed"
     assert "there are 5 child executions, and Airflow maps a task group over at most 4" in run.log
+
+
+def test_task_groups_wait_for_their_turn(run_dag: Any) -> None:
+    run = run_dag("example_task_group.py", "task_group", "examples")
+    assert run.state == "success"
+    summary = run.xcom("order.write_results")
+    counts = summary["executionCounts"]
+    assert (counts["succeeded"], counts["failed"], counts["total"], summary["maxConcurrency"]) == (5, 1, 6, 2)
+    assert run.states("order.child_execution.start") == ["success"] * 6
+    # dag.test() runs all starts before anything else: four of the six found both slots taken.
+    assert run.log.count("2 child executions are in flight, as many as MaxConcurrency allows") >= 4
+    assert {run.tasks["order.child_execution.start", number].try_number for number in range(6)} == {1}
+    assert "sent order 5: 350 g" in run.log
+    assert "failed: order 3: failed: order.child_execution.send; see the logs of these tasks" in run.log
+
+
+def test_task_groups_that_wait_when_the_tolerance_is_breached_do_not_start(run_dag: Any) -> None:
+    run = run_dag(FILE, "task_groups", tolerated=0, at_once=1)
+    summary = run.xcom("orders.write_results")
+    assert (summary["status"], summary["maxConcurrency"]) == ("FAILED", 1)
+    assert summary["executionCounts"]["failed"] == 1
+    starts = run.states("orders.child_execution.start")
+    assert starts[3] == "success"
+    assert summary["executionCounts"]["pending"] == starts.count("skipped")
+    assert summary["executionCounts"]["succeeded"] == 4 - starts.count("skipped")
+
+
+def test_a_child_whose_end_is_lost_does_not_keep_its_place(run_dag: Any) -> None:
+    run = run_dag(FILE, "lost_end")
+    assert run.states("child.child_execution.end") == ["failed", "success", "success"]
+    summary = run.xcom("child.write_results")
+    counts = summary["executionCounts"]
+    assert (counts["succeeded"], counts["pending"]) == (2, 1)
+    assert summary["cause"].startswith("partition 0 of 3 ended without results")

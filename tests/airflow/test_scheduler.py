@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.scheduler
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    with AirflowStack(tmp_path_factory.mktemp("airflow"), REPOSITORY / "dags", parallelism=4) as started:
+    home = tmp_path_factory.mktemp("airflow")
+    dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(Path(__file__).parent / "dags" / "timed_groups.py", dags)
+    with AirflowStack(home, dags, parallelism=4) as started:
         yield started
 
 
@@ -57,3 +61,23 @@ def test_items_of_an_upstream_task(stack: AirflowStack) -> None:
     assert stack.wait("array_from_task", run_id, timeout=180).state == "success"
     log = stack.task_log("array_from_task", run_id, "report")
     assert any("990 invoices, 10 orders failed: {'ValueError': 10}" in line for line in log)
+
+
+def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:
+    run_id = stack.trigger("timed_groups", {"folder": str(tmp_path)})
+    run = stack.wait("timed_groups", run_id, timeout=300)
+    assert run.state == "success"
+    summary = stack.api.xcom("timed_groups", run_id, "timed.write_results")
+    counts = summary["executionCounts"]
+    assert (counts["succeeded"], counts["failed"], summary["maxConcurrency"]) == (7, 1, 3)
+    # At the same moment one that ends goes before one that begins.
+    moments = sorted((float(file.read_text()), file.name.startswith("begin")) for file in tmp_path.iterdir())
+    assert len(moments) == 16
+    in_flight, most = 0, 0
+    for _, begins in moments:
+        in_flight += 1 if begins else -1
+        most = max(most, in_flight)
+    assert most in (2, 3), "at most three, and not one after the other"
+    starts = [stack.task_log("timed_groups", run_id, "timed.child_execution.start", map_index=n) for n in range(8)]
+    waited = [log for log in starts if any("as many as MaxConcurrency allows" in line for line in log)]
+    assert waited, "eight cannot start at once"

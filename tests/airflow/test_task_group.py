@@ -166,8 +166,6 @@ def test_partitions_is_a_whole_number(dag: DAG, partitions: Any) -> None:
         ({"label": "a b"}, "Label"),
         ({"item_reader": S3CsvItemReader(url="file:///a.csv")}, "Items"),
         ({"item_processor": AslProcessor(start_at="A", states={"A": {"Type": "Pass"}})}, "ItemProcessor"),
-        ({"item_processor": TaskGroupProcessor(same), "max_concurrency": 3}, "MaxConcurrency"),
-        ({"item_processor": TaskGroupProcessor(same), "max_concurrency_path": "$.n"}, "MaxConcurrency"),
         ({"item_processor": task_group(same), "timeout": 3}, "TimeoutSeconds"),
         ({"item_processor": task_group(same), "retry": (Retrier(error_equals=("E",)),)}, "Retry"),
         ({"state_fields": {"Catch": []}}, "Catch"),
@@ -229,6 +227,25 @@ class TestTaskGroupsAsChildren:
         group: Any = dag.task_group.get_child_by_label("child")
         assert group.tooltip == "One child."
         DagSerialization.from_dict(serialized(dag))
+
+    @pytest.mark.parametrize(
+        "limit", [{}, {"max_concurrency": 0}, {"max_concurrency": 3}, {"max_concurrency_path": "$.n"}]
+    )
+    def test_starts_that_may_wait_give_way_and_may_be_repeated(self, dag: DAG, limit: dict[str, Any]) -> None:
+        @task_group
+        def child(item: Any) -> None:
+            @task
+            def work(item: Any) -> None: ...
+
+            work(item)
+
+        make("few", item_processor=child, **limit)
+        make("many", item_processor=child, **limit, retries=7)
+        few, many = (operator(dag, f"{name}.child_execution.start") for name in ("few", "many"))
+        waits = any(limit.values())
+        assert (few.weight_rule, few.retries, many.retries) == (("absolute", 5, 7) if waits else ("downstream", 0, 7))
+        assert few.last_task == "few.child_execution.end"
+        assert dag.get_task("few.child_execution.end").retries == 0
 
     def test_a_group_without_a_task(self, dag: DAG) -> None:
         with pytest.raises(ValueError, match="same makes no task: a child execution needs one at least"):

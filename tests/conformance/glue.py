@@ -71,8 +71,10 @@ class Machine:
         processor = state.get("ItemProcessor") or state["Iterator"]
         definition = DistributedMap.from_asl(state)
         child = PythonFunction(lambda child_input: self.run(processor, child_input))
+        # ResultPath and Assign are done here, around the map; the engine takes of them none but InputPath.
+        fields = {name: value for name, value in definition.state_fields.items() if name == "InputPath"}
         summary = run_map(
-            replace(definition, item_processor=child),
+            replace(definition, item_processor=child, state_fields=fields),
             scope.input,
             self.storage,
             name=name,

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from airflow_provider_sfdm.storage import Connections
 from tests.conformance.comparing import differences
 from tests.conformance.glue import STATES, Machine
 from tools.servers import S3Endpoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FOLDER = Path(
     os.environ.get("SFDM_CONFORMANCE_DIR")
@@ -68,27 +71,30 @@ def _cases() -> list[Any]:
     return cases
 
 
+@pytest.fixture(scope="module")
+def s3(moto_server: S3Endpoint) -> S3Client:
+    return moto_server.client()
+
+
 @pytest.fixture
-def buckets(moto_server: S3Endpoint, request: pytest.FixtureRequest) -> Iterator[S3Endpoint]:
-    """The S3 server with the case's buckets and objects."""
+def connections(s3: S3Client, request: pytest.FixtureRequest) -> Iterator[Connections]:
+    """Of the S3 server, with the case's buckets and objects."""
     case = request.getfixturevalue("case")
-    client = moto_server.client()
     for bucket in case["buckets"]:
-        client.create_bucket(Bucket=bucket)
+        s3.create_bucket(Bucket=bucket)
     for found in case["objects"]:
         body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
-        client.put_object(Bucket=found["bucket"], Key=found["key"], Body=body)
-    yield moto_server
+        s3.put_object(Bucket=found["bucket"], Key=found["key"], Body=body)
+    yield Connections(s3_client=lambda _: s3)
     for found in case["objects"]:
-        client.delete_object(Bucket=found["bucket"], Key=found["key"])
+        s3.delete_object(Bucket=found["bucket"], Key=found["key"])
     for bucket in case["buckets"]:
-        client.delete_bucket(Bucket=bucket)
+        s3.delete_bucket(Bucket=bucket)
 
 
 @pytest.mark.parametrize("case", _cases())
-def test_recorded_execution(case: dict[str, Any], buckets: S3Endpoint, tmp_path: Path) -> None:
-    client = buckets.client()
-    machine = Machine(tmp_path.as_uri(), Connections(s3_client=lambda _: client), case["lambdas"])
+def test_recorded_execution(case: dict[str, Any], connections: Connections, tmp_path: Path) -> None:
+    machine = Machine(tmp_path.as_uri(), connections, case["lambdas"])
     execution_input = {} if case["input"] is None else case["input"]
     try:
         actual = {"status": "SUCCEEDED", "output": machine.run(case["definition"], execution_input)}

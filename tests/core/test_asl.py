@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_sfdm.core.asl import from_asl, to_asl
 from airflow_provider_sfdm.core.definition import DistributedMap
+from airflow_provider_sfdm.core.engines import unsupported_on_airflow
 from airflow_provider_sfdm.core.errors import InvalidDefinition, UnsupportedField
 from airflow_provider_sfdm.core.paths import JsonPath
 from airflow_provider_sfdm.core.processors import AslProcessor, LambdaFunction
@@ -436,15 +437,55 @@ def test_text_refused(text: str, problem: str) -> None:
         from_asl(text)
 
 
+LISTING = {
+    "Resource": "arn:aws:states:::s3:listObjectsV2",
+    "Parameters": {"Bucket": "b", "Prefix.$": "States.Format('{}/', $.day)", "MaxKeys": 9, "StartAfter.$": "$.last"},
+}
+WRITING = {"Resource": PUT, "Parameters": {"Bucket": "b", "Prefix.$": "States.UUID()"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        (
+            changed("ItemReader/Parameters", {"Bucket": "b", "Key.$": "States.UUID()"}),
+            ["ItemReader.Parameters.Key.$"],
+        ),
+        (
+            changed("ItemReader", LISTING),
+            ["ItemReader.Parameters.Prefix.$", "ItemReader.Parameters.StartAfter.$"],
+        ),
+        (changed("ResultWriter", WRITING), ["ResultWriter.Parameters.Prefix.$"]),
+        (changed("ItemReader/Arguments", "{% $all %}", "jsonata reader"), ["ItemReader.Arguments"]),
+        (
+            changed("ResultWriter", {"Resource": PUT, "Arguments": "{% $all %}"}, "jsonata reader"),
+            ["ResultWriter.Arguments"],
+        ),
+    ],
+)
+def test_what_only_step_functions_can_do_is_kept(given: dict[str, Any], fields: list[str]) -> None:
+    definition = from_asl(given)
+    made = to_asl(definition)
+    for part in ("ItemReader", "ResultWriter"):
+        assert made.get(part) == given.get(part)
+    assert from_asl(made) == definition
+    refused = {problem.field for problem in unsupported_on_airflow(definition)}
+    assert refused >= set(fields)
+    assert "ItemReader.Parameters.MaxKeys" not in refused
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        (changed("ItemReader/Parameters", {"Bucket": "b", "Key.$": "States.UUID()"}), "ItemReader.Parameters.Key.$"),
-        (changed("ItemReader/Arguments", "{% $all %}", "jsonata reader"), "ItemReader.Arguments"),
+        ({"States": 5, "StartAt": "x"}, "States"),
+        ([], "Map"),
+        (changed("ItemReader/Arguments", "no expression", "jsonata reader"), "ItemReader.Arguments"),
+        (changed("ItemReader/Parameters", "{% $all %}"), "ItemReader.Parameters"),
+        (changed("ItemReader", {**LISTING, "Parameters": {"Bucket": "b", "Max": 1}}), "ItemReader.Parameters.Max"),
     ],
 )
-def test_right_in_asl_but_not_here(given: dict[str, Any], field: str) -> None:
-    with pytest.raises(UnsupportedField) as caught:
+def test_what_is_wrong_is_named(given: Any, field: str) -> None:
+    with pytest.raises(InvalidDefinition) as caught:
         from_asl(given)
     assert caught.value.field == field
 

@@ -216,3 +216,27 @@ def test_readers_survive_pickling() -> None:
         S3ObjectsItemReader(url="file:///data"),
     ]
     assert pickle.loads(pickle.dumps(readers)) == readers
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "field"),
+    [
+        (S3ObjectsItemReader, {"bucket": "b", "arguments": {"Key": "k"}}, "ItemReader.Parameters.Key"),
+        (S3ObjectsItemReader, {"bucket": "b", "arguments": []}, "ItemReader.Parameters"),
+        (S3ObjectsItemReader, {"bucket": "b", "arguments": "{% $a %}"}, "ItemReader.Arguments"),
+        (S3ObjectsItemReader, {"arguments": "all"}, "ItemReader.Arguments"),
+        (S3ObjectsItemReader, {"url": "file:///a", "arguments": {"MaxKeys": 1}}, "ItemReader.Parameters.MaxKeys"),
+        (S3CsvItemReader, {"bucket": "b", "key": "k", "arguments": {"MaxKeys": 1}}, "ItemReader.Parameters.MaxKeys"),
+    ],
+)
+def test_further_arguments_refused(kind: type[ItemReader], fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidDefinition) as caught:
+        kind(**fields)
+    assert caught.value.field == field
+
+
+def test_a_reader_with_arguments_is_a_value() -> None:
+    one = S3ObjectsItemReader(bucket="b", arguments={"MaxKeys": 1})
+    assert one == S3ObjectsItemReader(bucket="b", arguments={"MaxKeys": 1})
+    assert hash(one) == hash(S3ObjectsItemReader(bucket="b", arguments={"MaxKeys": 1}))
+    assert S3ObjectsItemReader(bucket="b", arguments={}) == S3ObjectsItemReader(bucket="b")

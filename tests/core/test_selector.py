@@ -222,3 +222,46 @@ def test_a_bound_template_gives_what_evaluating_it_gives(template: dict[str, Any
     scope = Scope(SCOPE.input, {**SCOPE.context, "Map": {"Item": item}}, SCOPE.variables)
     compiled = compile_template(template, "ItemSelector")
     assert compiled.bind(SCOPE).select(index, value, None, "STATE_DATA") == compiled.evaluate(scope)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"a.$": "$$.Map.Item.Value", "b.$": "$$.Map.Item.Value"},
+        {"a.$": "$$.Map.Item.Value.v", "b.$": "$$.Map.Item.Value.v"},
+        {"a.$": "$$.Map.Item.Value", "b.$": "$$.Map.Item.Value.v"},
+        {"a.$": "$$.Map.Item.Value.v.w", "b": {"c.$": "$$.Map.Item.Value"}},
+        {"a.$": "$$.Map.Item", "b": [JsonPath("$$.Map.Item.Value")]},
+        {"a.$": "$$.Map.Item.Value.v[*]", "b.$": "$$.Map.Item.Value.v"},
+        {"a.$": "$$..w"},
+        {"a.$": "$$..w", "b.$": "$$.Map.Item.Value.v.w"},
+    ],
+)
+def test_members_of_one_selected_item_share_nothing(template: dict[str, Any]) -> None:
+    selected = select(template, {"v": {"w": [1], "x": {}}})
+    containers: list[Any] = [selected]
+    for container in containers:
+        inner = container.values() if isinstance(container, dict) else container
+        containers.extend(part for part in inner if isinstance(part, dict | list))
+    assert len({id(container) for container in containers}) == len(containers)
+
+
+def test_what_is_taken_once_is_not_copied() -> None:
+    value = {"v": {"w": [1]}, "x": [2]}
+    selected = select({"a.$": "$$.Map.Item.Value.v", "b.$": "$$.Map.Item.Value.x"}, value)
+    assert selected["a"] is value["v"]
+    assert selected["b"] is value["x"]
+
+
+@pytest.mark.parametrize("value", [{"b": 1}, {}, [1], "text", None, 5])
+def test_the_first_path_that_leads_nowhere_is_told(value: Any) -> None:
+    with pytest.raises(
+        StatesRuntime, match=r"'\$\$\.Map\.Item\.Value\.a\.x' specified for the field 'first\.\$'.*item 3"
+    ):
+        select(
+            {"first.$": "$$.Map.Item.Value.a.x", "then.$": "$$.Map.Item.Value.c", "last.$": "$$.Map.Item.Source"},
+            value,
+            3,
+        )
+    with pytest.raises(StatesRuntime, match=r"'\$\$\.Map\.Item\.Value\.c'.*item 3"):
+        select({"only.$": "$$.Map.Item.Value.c"}, value, 3)

@@ -20,6 +20,7 @@ TEMPLATES: list[Any] = [
     {"day.$": "$.day", "all.$": "$", "variable.$": "$limit", "nested": {"list": [{"x.$": "$$.Map.Item.Value.v"}, 1]}},
     {"id.$": "$$.Execution.Id", "literal": "x" * 100},
     {"path": JsonPath("$.day")},
+    {"item.$": "$$.Map.Item", "all.$": "$$.Map", "i.$": "$$.Map.Item.Index"},
     {},
 ]
 
@@ -37,6 +38,15 @@ def test_no_selected_item_is_larger_than_its_bound(template: Any, value: Any) ->
     assert bound is not None
     selected = compile_selector(template).bind(SCOPE).select(12_345, item, None, "s3://bucket/" + "\x01" * 900)
     assert len(dumps(selected)) <= bound.of(len(dumps(item)))
+
+
+def test_a_bound_is_so_tight_that_batches_can_be_counted() -> None:
+    # 500 items a batch are read in place only if 500 times the bound is under 256 KiB.
+    template = {"a.$": "$$.Map.Item.Value.a", "i.$": "$$.Map.Item.Index", "s.$": "$$.Map.Item.Source", "x.$": "$.day"}
+    bound = selector_bound(template, SCOPE, "s3://bucket/key")
+    assert bound is not None
+    assert bound.copies == 1
+    assert 500 * (bound.of(200) + 1) < 262_144
 
 
 def test_a_path_that_may_match_many_times_has_no_bound() -> None:

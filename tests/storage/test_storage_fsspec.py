@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_sfdm.storage.base import AccessDenied, ObjectChanged, ObjectNotFound, StorageError
+from airflow_provider_sfdm.storage.base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError
 from airflow_provider_sfdm.storage.fsspec import FsspecStore
 
 
@@ -162,3 +162,16 @@ def test_a_rename_that_does_not_replace(tmp_path: Path, monkeypatch: pytest.Monk
     store.put("k", b"2")
     assert store.read("k") == b"2"
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+def test_etags_that_are_quoted_in_some_answers_only(
+    store: FsspecStore, filesystem: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on Azure, whose listings leave the quotes out.
+    store.put("k", b"1")
+    answer = {"name": "/f/k", "type": "file", "size": 1, "etag": '"0x8D"'}
+    monkeypatch.setattr(filesystem, "info", lambda path: answer)
+    assert store.open("k", Pin(1, etag="0x8D")).read() == b"1"
+    answer["etag"] = '"0x8E"'
+    with pytest.raises(ObjectChanged):
+        store.open("k", Pin(1, etag="0x8D"))

@@ -198,9 +198,9 @@ def test_folders_are_no_objects(root: Path) -> None:
         with pytest.raises(ObjectNotFound):
             call("folder/k/below")
     for write in (store.put, store.put_if_absent):
-        with pytest.raises(StorageError, match="a part of the key is the name of a file"):
+        with pytest.raises(StorageError, match="cannot be written: a part of the key is the name of a file"):
             write("folder/k/below", b"")
-    with pytest.raises(StorageError, match="there is a folder of this name"):
+    with pytest.raises(StorageError, match="cannot be written: there is a folder of this name"):
         store.put("folder", b"")
 
 
@@ -210,6 +210,17 @@ def test_a_named_pipe_does_not_block(root: Path) -> None:
     with pytest.raises(StorageError, match="not a plain file"):
         store.open("pipe")
     assert list(store.list("")) == []
+
+
+def test_a_write_that_fails_says_that_it_is_one() -> None:
+    # /proc takes no folders, whoever asks.
+    store = LocalStore(Path("/proc/nothing"))
+    for write in (store.put, store.put_if_absent):
+        with pytest.raises(StorageError, match=r"^file:///proc/nothing/k: cannot be written: "):
+            write("k", b"")
+    with pytest.raises(ObjectNotFound) as caught:
+        store.read("k")
+    assert "written" not in str(caught.value)
 
 
 def test_a_missing_root(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -19,7 +20,7 @@ from airflow_provider_sfdm.storage import (
     open_object,
 )
 from airflow_provider_sfdm.storage.local import LocalStore
-from airflow_provider_sfdm.storage.reasons import one_line, without_secrets
+from airflow_provider_sfdm.storage.reasons import one_line, shown_url, without_secrets
 from airflow_provider_sfdm.storage.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -187,9 +188,83 @@ def test_secrets_are_not_shown() -> None:
     assert one_line(ValueError("two\n  lines")) == "two lines"
     assert one_line(ValueError("")) == "ValueError"
     assert len(one_line(ValueError("x" * 10_000))) == 500
-    with pytest.raises(StorageError) as caught:
-        open_object("nosuchscheme://me:secret@host/a/b")
-    assert "secret" not in str(caught.value)
+    assert (
+        without_secrets("Max retries exceeded with url: /a/b?sig=abc&x=1") == "Max retries exceeded with url: /a/b?***"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sftp://bob:hunter2@host/x/y",
+        "sftp://bob:hunter2@host:22/x/y",
+        "sftp://bob:hun/ter2/hunter2@host/x/y",
+        "SFTP://:hunter2@host/x/y",
+        "s3://AKIA:hunter2@bucket/key",
+        "s3://AKIA:hun/hunter2@bucket/key",
+        "s3://arn:hunter2@bucket@other/key",
+        "http://bob:hunter2@127.0.0.1/x/y",
+        "nosuchscheme://me:hunter2@host/a/b",
+        "simplecache::sftp://bob:hunter2@host/x/y",
+        "zip://a.zip::sftp://bob:hunter2@host/x/y",
+        "bob:hunter2@host/x/y",
+        "host/x/y?sig=hunter2",
+        "simplecache::https://host/x/y?sig=hunter2",
+    ],
+)
+def test_credentials_in_a_url_are_refused_and_not_repeated(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[Any] = []
+    for opened in (open_object, open_folder, open_listing):
+        with pytest.raises(StorageError) as caught:
+            opened(url, connections(asked))
+        shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text
+        assert "hunter2" not in shown.replace(repr(url), "")
+        if "@host" in url:
+            assert "an Airflow connection" in caught.value.reason
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://conn@b/a:b@c?x=1#y", "s3://conn@b/a:b@c?x=1#y"),
+        ("s3://b/a:b@c", "s3://b/a:b@c"),
+        (
+            "s3://arn:aws:s3:us-west-2:123456789012:accesspoint:p/a@b",
+            "s3://arn:aws:s3:us-west-2:123456789012:accesspoint:p/a@b",
+        ),
+        ("file:///a:b@c", "file:///a:b@c"),
+        ("/a:b@c", "/a:b@c"),
+        ("sftp://bob@host:22/a@b", "sftp://bob@host:22/a@b"),
+        ("sftp://host:22/a@b", "sftp://host:22/a@b"),
+        ("sftp://[fe80:0:0:0:0:0:0:1]:22/a@b", "sftp://[fe80:0:0:0:0:0:0:1]:22/a@b"),
+        ("https://h:8443/a/b.gz?sig=SECRETSIG&x=a/b", "https://h:8443/a/b.gz"),
+        ("HTTPS://h/a#token=SECRETSIG", "HTTPS://h/a"),
+        ("https://h?sig=SECRETSIG", "https://h"),
+        ("https://token@h/a@b", "https://h/a@b"),
+        ("sftp://bob:hunter2@host/x", "sftp://***"),
+        ("bob:hunter2@host/x", "***"),
+    ],
+)
+def test_shown_urls(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+    if "***" not in shown and not url.lower().startswith("http"):
+        store, key = open_object(
+            url, Connections(s3_client=lambda _: Mock(), filesystem=lambda _: (Mock(protocol="x"), ""))
+        )
+        assert store.shown(key) == store.url(key)
+
+
+def test_a_traceback_shows_no_secret() -> None:
+    def fail(url: str) -> Any:
+        try:
+            raise ValueError("GET https://h/a?sig=SECRETSIG")
+        except ValueError as error:
+            raise LookupError("no answer") from error
+
+    with pytest.raises(StorageError, match="LookupError: no answer") as caught:
+        open_folder("x://h/a", Connections(filesystem=fail))
+    assert "SECRETSIG" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_boto3_and_fsspec_are_imported_when_they_are_needed() -> None:

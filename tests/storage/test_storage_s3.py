@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -85,6 +86,53 @@ def test_a_missing_bucket(client: S3Client) -> None:
         store.put("k", b"")
     with pytest.raises(ObjectNotFound, match="NoSuchBucket"), store.create("k") as writer:
         writer.write(b"x" * 20 * MIB)
+
+
+def test_looking_up_what_is_missing_says_what_is(client: S3Client, bucket: str) -> None:
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    client.put_object(Bucket=bucket, Key="k", Body=b"1")
+    with pytest.raises(ObjectNotFound, match=r"GetObject of bucket 'no-such-bucket', key 'k': NoSuchBucket: "):
+        S3Store(client, "no-such-bucket").pin("k")
+    with pytest.raises(ObjectNotFound, match="key 'other': NoSuchKey: "):
+        S3Store(client, bucket).pin("other")
+    with pytest.raises(ObjectNotFound, match=r"NoSuchVersion|NoSuchKey"):
+        S3Store(client, bucket).pin("k", "00000000-0000-4000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "kind", "code"),
+    [
+        ("403", "AccessDenied", AccessDenied, "AccessDenied"),
+        ("404", "NoSuchKey", ObjectNotFound, "NoSuchKey"),
+        ("400", "ExpiredToken", AccessDenied, "ExpiredToken"),
+        ("403", "InvalidRange", AccessDenied, "403"),
+        ("403", None, AccessDenied, "403"),
+        ("503", "NoSuchKey", StorageError, "503"),
+    ],
+)
+def test_a_head_that_is_refused_is_asked_again_for_the_reason(
+    client: S3Client, monkeypatch: pytest.MonkeyPatch, status: str, answer: str | None, kind: type[Exception], code: str
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(**arguments: Any) -> None:
+        raise ClientError({"Error": {"Code": status, "Message": "?"}}, "HeadObject")
+
+    def get(**arguments: Any) -> dict[str, Any]:
+        asked.append(arguments)
+        if answer is None:
+            return {"Body": BytesIO(b"1")}
+        raise ClientError({"Error": {"Code": answer, "Message": "?"}}, "GetObject")
+
+    monkeypatch.setattr(client, "head_object", refuse)
+    monkeypatch.setattr(client, "get_object", get)
+    with pytest.raises(StorageError, match=f"key 'k': {code}: ") as caught:
+        S3Store(client, "b", expected_bucket_owner="123456789012").pin("k", "v")
+    assert type(caught.value) is kind
+    one_byte = {
+        "Bucket": "b", "Key": "k", "VersionId": "v", "ExpectedBucketOwner": "123456789012", "Range": "bytes=0-0",
+    }  # fmt: skip
+    assert asked == ([] if status == "503" else [one_byte])
 
 
 def test_an_invalid_bucket_name(client: S3Client) -> None:

@@ -28,7 +28,8 @@ def is_compressed(name: str) -> bool:
 
 
 def decompress(stream: BinaryIO, name: str) -> BinaryIO:
-    """``stream`` as it is, or what decompressing it yields, judged by the end of ``name`` (a key or a URL).
+    """``stream`` as it is, or what decompressing it yields, judged by the end of ``name`` (a key or a URL; of a URL of
+    the web, where a query may follow, by the end of its path).
 
     Nothing is read before the result is. Files that hold several compressed members are read as one. Reading raises
     ItemReaderFailed naming ``name`` if the data is not what the name says, corrupt, or cut off.
@@ -41,6 +42,8 @@ def decompress(stream: BinaryIO, name: str) -> BinaryIO:
 
 def _opener(name: str) -> Callable[[BinaryIO], _Readable] | None:
     name = name.lower()
+    if name.startswith(("http://", "https://")):
+        name = name.partition("#")[0].partition("?")[0]
     if name.endswith(".gz"):
         return _gzip
     if name.endswith((".zst", ".zstd")):

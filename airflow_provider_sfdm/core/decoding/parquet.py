@@ -31,7 +31,16 @@ import pyarrow.parquet as pq
 from ..errors import ItemReaderFailed
 from ..json import dumps
 
-_BATCH_ROWS = 10_000
+# Rows are read in batches of about this many bytes, and of not more rows than make reading faster.
+_BATCH_BYTES = 16 << 20
+_BATCH_ROWS = 2_000
+# What a value takes as a Python object, beside its bytes: a table of many narrow columns is large, too.
+_VALUE_BYTES = 32
+# Arrow reads a row group as a whole, which takes few requests. One over this is read a page at a time instead, with
+# so many bytes of buffers over all columns.
+_ROW_GROUP_BYTES = 64 << 20
+_PAGE_BUFFERS = 32 << 20
+_LEAST_BUFFER = 64 << 10
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 # The longest a value can be as JSON: "false", -9223372036854775808, -2.2250738585072014e-308.
@@ -48,10 +57,11 @@ class ParquetSource:
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._source = source
         try:
-            self._file = pq.ParquetFile(file)
+            metadata = pq.read_metadata(file)
+            self._file = pq.ParquetFile(file, metadata=metadata, **_reading(metadata))
         except (pa.ArrowException, OSError) as error:
             raise self._failed(error) from error
-        metadata = self._file.metadata
+        self._metadata = metadata
         # Rows in each row group, in file order.
         self.row_groups: list[int] = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
         self.names: tuple[str, ...] = tuple(self._file.schema_arrow.names)
@@ -62,7 +72,7 @@ class ParquetSource:
     def rows(self, start_row: int, count: int) -> Iterator[dict[str, Any]]:
         """``count`` rows (fewer at the end of the file) from ``start_row``, counted from 0.
 
-        Only the row groups that hold them are read, 10,000 rows at a time.
+        Only the row groups that hold them are read, about 16 MiB at a time.
         """
         first = 0
         groups: list[int] = []
@@ -83,14 +93,22 @@ class ParquetSource:
             part = batch.slice(skip, left)
             skip = 0
             left -= part.num_rows
-            try:
-                # Asking for dicts costs three times as much, whether there are maps or not.
-                rows = part.to_pylist(maps_as_pydicts="strict") if self._nested else part.to_pylist()
-            except (pa.ArrowException, ValueError, KeyError) as error:
-                raise self._failed(error) from error
-            yield from rows
+            # What was dictionary-encoded is only now as large as it is.
+            step = self._rows_in(part.nbytes, part.num_rows)
+            for start in range(0, part.num_rows, step):
+                yield from self._python(part.slice(start, step))
             if left <= 0:
                 return
+
+    def _python(self, batch: Any) -> list[dict[str, Any]]:
+        try:
+            # Asking for dicts costs three times as much, whether there are maps or not.
+            rows: list[dict[str, Any]] = (
+                batch.to_pylist(maps_as_pydicts="strict") if self._nested else batch.to_pylist()
+            )
+        except (pa.ArrowException, ValueError, KeyError) as error:
+            raise self._failed(error) from error
+        return rows
 
     def max_item_size(self, group: int) -> int | None:
         """No row of this row group is larger than this as compact JSON, in bytes; None: not known (nested columns)."""
@@ -115,7 +133,7 @@ class ParquetSource:
     def _batches(self, groups: list[int]) -> Iterator[Any]:
         """The row groups in batches whose columns ``to_pylist`` turns into JSON values."""
         try:
-            for batch in self._file.iter_batches(_BATCH_ROWS, row_groups=groups):
+            for batch in self._raw_batches(groups):
                 columns = []
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
                     converted = _convert(column)
@@ -128,9 +146,38 @@ class ParquetSource:
         except (pa.ArrowException, OSError) as error:
             raise self._failed(error) from error
 
+    def _raw_batches(self, groups: list[int]) -> Iterator[Any]:
+        # A row group at a time, since rows differ in size between them, and Arrow may keep all that one call reads.
+        # Only those that make less than a batch are read together.
+        together: list[int] = []
+        size = rows = 0
+        for group in groups:
+            part = self._metadata.row_group(group)
+            if together and size + part.total_byte_size > _BATCH_BYTES:
+                yield from self._file.iter_batches(self._rows_in(size, rows), row_groups=together)
+                together, size, rows = [], 0, 0
+            together.append(group)
+            size += part.total_byte_size
+            rows += part.num_rows
+        yield from self._file.iter_batches(self._rows_in(size, rows), row_groups=together)
+
+    def _rows_in(self, size: int, rows: int) -> int:
+        """How many of these rows, of ``size`` bytes together, make a batch."""
+        size += _VALUE_BYTES * self._metadata.num_columns * rows
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // (size + 1)))
+
     def _failed(self, error: Exception) -> ItemReaderFailed:
         reason = str(error).partition("\n")[0]
         return ItemReaderFailed(f"{self._source}: the Parquet file cannot be read: {reason}")
+
+
+def _reading(metadata: Any) -> dict[str, Any]:
+    """The options with which ParquetFile holds no large row group in memory."""
+    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+    # The size on disk is what is held, but only columns tell it; the size without compression is above it.
+    if max((group.total_byte_size for group in groups), default=0) <= _ROW_GROUP_BYTES:
+        return {}
+    return {"pre_buffer": False, "buffer_size": max(_PAGE_BUFFERS // metadata.num_columns, _LEAST_BUFFER)}
 
 
 def _convert(array: Any) -> Any | None:

@@ -167,13 +167,14 @@ def in_a_group() -> None:
 in_a_group()
 
 
-@dag(schedule=None, params={"tolerated": 0})
+@dag(schedule=None, params={"tolerated": 0, "at_once": 0})
 def task_groups() -> None:
     """Children that are task groups: their outputs, their failures, what is not started after a breach."""
 
     @distributed_map(
         item_selector={"number.$": "$$.Map.Item.Value", "text": "{% raw %}{{ kept }}{% endraw %}"},
         tolerated_failure_count="{{ params.tolerated }}",
+        max_concurrency="{{ params.at_once }}",
     )
     @task_group
     def orders(item: Any) -> Any:
@@ -196,3 +197,30 @@ def task_groups() -> None:
 
 
 task_groups()
+
+
+def lose_the_first_end(context: Any) -> None:
+    """Let the end of child 0 fail before it has done anything."""
+    ti = context["ti"]
+    if ti.task_id.endswith(".end") and ti.map_index == 0:
+        raise RuntimeError("the worker died")
+
+
+@dag(schedule=None)
+def lost_end() -> None:
+    """A child whose end is not recorded, while others wait for its place."""
+
+    @distributed_map(items=[0, 1, 2], max_concurrency=1, pre_execute=lose_the_first_end)
+    @task_group
+    def child(item: Any) -> Any:
+        @task
+        def work(item: int) -> int:
+            return item
+
+        number: Any = work(item)
+        return number
+
+    child()
+
+
+lost_end()

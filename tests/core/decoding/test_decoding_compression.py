@@ -22,6 +22,16 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def test_of_a_url_of_the_web_the_path_counts() -> None:
+    assert is_compressed("https://h/y.jsonl.gz?sig=a/b.csv")
+    assert is_compressed("HTTP://h/y.jsonl.ZST?sig=x#y")
+    assert not is_compressed("https://h/y.jsonl?name=x.gz")
+    # Elsewhere a "?" is part of the key.
+    assert is_compressed("s3://b/y?x.gz")
+    assert not is_compressed("s3://b/y.gz?x")
+    assert decompress(io.BytesIO(gzip.compress(b"1")), "https://h/y.gz?sig=a").read() == b"1"
+
+
 @pytest.mark.parametrize("suffix", PACK)
 class TestCompressed:
     def test_is_decompressed(self, suffix: str) -> None:

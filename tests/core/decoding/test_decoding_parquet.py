@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import tracemalloc
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -166,3 +169,47 @@ def test_corrupt_page() -> None:
     source = ParquetSource(io.BytesIO(data), SOURCE)
     with pytest.raises(ItemReaderFailed, match=r"data.parquet: the Parquet file cannot be read: "):
         list(source.rows(0, 1000))
+
+
+@pytest.fixture
+def pool() -> Iterator[Any]:
+    """Counts what Arrow allocates from now on."""
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    yield pool
+    pa.set_memory_pool(usual)
+
+
+@pytest.fixture(params=[8_000, 4])
+def wide(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """One row group of 8,000 rows of 30 KB, 240 MB together; as it is stored 120 KB, if only four differ."""
+    texts = [f"{index:4}" + "x" * 30_000 for index in range(request.param)]
+    pq.write_table(pa.table({"text": (texts * 8_000)[:8_000]}), tmp_path / "wide", compression="zstd")
+    return tmp_path / "wide"
+
+
+def test_wide_rows_are_read_by_bytes(wide: Path, pool: Any) -> None:
+    with wide.open("rb") as file:
+        rows = ParquetSource(file, SOURCE).rows(0, 8_000)
+        tracemalloc.start()
+        try:
+            count = sum(1 for _ in rows)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert count == 8_000
+    assert peak < 24 << 20
+    assert pool.max_memory() < 160 << 20
+
+
+def test_wide_rows_are_measured_by_bytes(wide: Path, pool: Any) -> None:
+    with wide.open("rb") as file:
+        assert ParquetSource(file, SOURCE).max_item_size(0) == 30_004 + len('{"text":""}')
+    assert pool.max_memory() < 160 << 20
+
+
+def test_small_row_groups_of_rows_of_different_width() -> None:
+    table = pa.table({"text": ["y" * (index % 100) * 100 for index in range(5_000)]})
+    source = ParquetSource(write(table, row_group_size=7), SOURCE)
+    assert list(source.rows(3, 4_990)) == table.slice(3, 4_990).to_pylist()
