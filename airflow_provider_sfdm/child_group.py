@@ -52,7 +52,12 @@ def mapped_children(
 
     @task_group(group_id=GROUP)
     def child_execution(partition: Any) -> None:
-        start = StartChildOperator(task_id=START, partition=partition, **start_options)
+        start = StartChildOperator(
+            task_id=START,
+            partition=partition,
+            trigger_rule=TriggerRule.ALL_SUCCESS,  # of read_items: default_args must not change it
+            **start_options,
+        )
         if limited:
             start.retries = max(start.retries or 0, _RETRIES_OF_A_WAITING_START)
         output = function(start.output)

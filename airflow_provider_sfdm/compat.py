@@ -26,6 +26,7 @@ from airflow.providers.common.compat.sdk import (
     task_group,
 )
 from airflow.sdk.definitions.decorators.task_group import _TaskGroupFactory
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.sdk.io.fs import has_fs as has_filesystem
 
@@ -39,6 +40,7 @@ __all__ = [
     "Context",
     "MappedOperator",
     "ObjectStoragePath",
+    "PlainXComArg",
     "TaskGroup",
     "TriggerRule",
     "XComArg",

@@ -11,7 +11,7 @@ def get_provider_info() -> dict[str, Any]:
         # The canonical name of the distribution: any other breaks `airflow providers` for all providers.
         "package-name": "airflow-provider-sfdm",
         "name": "Step Functions Distributed Map",
-        "description": "AWS Step Functions Distributed Map for Apache Airflow: one definition, two engines.",
+        "description": "AWS Step Functions Distributed Map for Apache Airflow: map a function over data of any size.",
         "task-decorators": [
             {
                 "name": "distributed_map",

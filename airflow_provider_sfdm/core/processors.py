@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,27 @@ class PythonFunction:
         per_item: object = self.per_item
         if not isinstance(per_item, bool):
             raise InvalidDefinition(_FIELD, f"per_item must be True or False, got {shown(self.per_item)}")
+        self._check_parameters()
 
     @property
     def is_async(self) -> bool:
         """Whether calling the function gives a coroutine."""
         call = getattr(self.function, "__call__", None)  # noqa: B004  # an object's own async __call__
         return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
+
+    def _check_parameters(self) -> None:
+        try:
+            # Not what is wrapped: a decorator may give it arguments of its own.
+            signature = inspect.signature(self.function, follow_wrapped=False)
+        except (TypeError, ValueError):  # some builtins do not tell
+            return
+        for arguments in ((None,), (None, None))[: 1 + self.per_item]:
+            with suppress(TypeError):
+                signature.bind(*arguments)
+                return
+        takes = "one item, and the BatchInput if it has a second parameter" if self.per_item else "one argument"
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        raise InvalidDefinition(_FIELD, f"the function is called with {takes}, which {name}{signature} cannot take")
 
 
 @dataclass(frozen=True)

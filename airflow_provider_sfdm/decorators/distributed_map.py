@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import Any, Never, overload
 
 from ..compat import task_group_function
 from ..core.processors import PythonFunction
@@ -19,28 +19,41 @@ class DistributedMapFunction:
     __name__: str
 
     def __init__(self, function: Callable[..., Any], arguments: Mapping[str, Any], *, per_item: bool = False) -> None:
+        # What @task_group makes of a function has no name of its own.
+        named = task_group_function(function) or function
+        # First, as it copies the attributes of a callable object, too.
+        functools.update_wrapper(self, named)
         self.function = function
+        self._named = named
         self._arguments = dict(arguments)
         self._per_item = per_item
-        # What @task_group makes of a function has no name of its own.
-        self._named = task_group_function(function) or function
-        functools.update_wrapper(self, self._named)
+        # Lambdas, partial(...) and callable objects have no name that a task group can have.
+        name = getattr(named, "__name__", "")
+        self._own_name = name if name.isidentifier() else None
+        self.__name__ = self._own_name or str(self._arguments.get("group_id", type(named).__name__))
 
-    def __call__(self, *, items: Any = UNSET, input: Any = UNSET) -> Any:
+    def __call__(self, *others: Never, items: Any = UNSET, input: Any = UNSET, **unknown: Never) -> Any:
         """Add a ``DistributedMapTaskGroup`` to the DAG; return the map run's summary, an XComArg.
 
         Annotated as Any, because Airflow's stubs let no XComArg stand for the value that a task takes.
 
         :param items: the items, in place of the decorator's: an array or object, or an upstream task's output.
         :param input: the input of the run (``$``): JSON, which may hold templates and upstream tasks' outputs.
+        :raises TypeError: other arguments, or a callable without a name and no ``group_id``.
         """
-        arguments: dict[str, Any] = {
-            "group_id": self.__name__,
-            # Called twice, it makes two groups: the second's id ends in __1, as with @task_group.
-            "add_suffix_on_collision": True,
-            "tooltip": (inspect.getdoc(self._named) or "").partition("\n")[0],
-            **self._arguments,
-        }
+        if others or unknown:
+            raise TypeError(
+                f"{self.__name__} is a Distributed Map: call it with items=/input=; parameters for the function go "
+                "through batch_input or item_selector, arguments of the decorator through .override()"
+            )
+        # Called twice, it makes two groups: the second's id ends in __1, as with @task_group.
+        arguments: dict[str, Any] = {"add_suffix_on_collision": True}
+        if self._own_name is not None:
+            arguments["group_id"] = self._own_name
+            arguments["tooltip"] = (inspect.getdoc(self._named) or "").partition("\n")[0]
+        arguments |= self._arguments
+        if "group_id" not in arguments:
+            raise TypeError(f"{self.function!r} has no name that a task group can have: give group_id=")
         for name, value in (("items", items), ("input", input)):
             if value is not UNSET:
                 arguments[name] = value

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from ..compat import AIRFLOW_HOME, Context, conf
+from ..core.errors import InvalidDefinition
+from ..core.values import is_url
 from ..runtime.engine import DEFAULT_PARTITIONS
 
 SECTION = "sfdm"
@@ -21,10 +23,28 @@ def map_runs_url(storage: str | None, context: Context, group_id: str) -> str:
     """The folder of one map's runs: ``<storage>/<dag_id>/<run_id>/<group_id>``.
 
     Run ids come from outside (any user may name a run), so each part is made a plain name: never a path of its own.
+
+    :raises InvalidDefinition: the argument or the configuration is no URL.
     """
-    base = storage or conf.get(SECTION, "storage", fallback="") or (Path(AIRFLOW_HOME) / SECTION).as_uri()
+    base = storage
+    if base:
+        check_storage(base)
+    elif base := conf.get(SECTION, "storage", fallback=""):
+        check_storage(base, f"[{SECTION}] storage")
+    else:
+        base = (Path(AIRFLOW_HOME) / SECTION).as_uri()
     run = context["dag_run"]
     return "/".join([base.rstrip("/"), *(_name(part) for part in (run.dag_id, run.run_id, group_id))])
+
+
+def check_storage(storage: object, name: str = "storage") -> None:
+    """Refuse what is no URL: a path means something else on every worker, and a retry does not change it.
+
+    :raises InvalidDefinition: naming ``name``.
+    """
+    if not isinstance(storage, str) or not is_url(storage):
+        problem = f'{storage!r} is no URL: it needs a scheme, as "file:///…" (Path.as_uri() makes it) or "s3://…"'
+        raise InvalidDefinition(name, problem)
 
 
 def _name(text: str) -> str:

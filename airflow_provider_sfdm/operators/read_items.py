@@ -6,15 +6,18 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..compat import AirflowFailException, BaseOperator, Context
+from ..compat import AirflowFailException, BaseOperator, Context, XComArg
+from ..core.counters import counted
 from ..core.errors import InvalidDefinition, StatesError
+from ..core.values import is_template
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.engine import plan_map_run
 from ..runtime.plan import Partition, Plan
+from ..runtime.sources import STATE_DATA
 from ..runtime.watch import LOG_SECONDS
 from ..storage import StorageError
 from .authored import AuthoredMap
-from .places import map_runs_url, max_map_length, number_of_partitions, warn_if_out_of_reach
+from .places import check_storage, map_runs_url, max_map_length, number_of_partitions, warn_if_out_of_reach
 
 MAP_RUN_KEY = "map_run"
 """XCom key of the map run's folder."""
@@ -50,6 +53,8 @@ class ReadItemsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not (storage is None or is_template(storage) or isinstance(storage, XComArg)):
+            check_storage(storage)
         self.authored = authored
         self.distributed_map = authored.view()
         self.group_id = group_id
@@ -61,9 +66,9 @@ class ReadItemsOperator(BaseOperator):
         authored.set_upstream_of(self)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        url = map_runs_url(self.storage, context, self.group_id)
-        warn_if_out_of_reach(url, self.executor)
         try:
+            url = map_runs_url(self.storage, context, self.group_id)
+            warn_if_out_of_reach(url, self.executor)
             folder, plan = plan_map_run(
                 self.authored.rendered(self.distributed_map),
                 name=f"{self.dag_id}.{self.group_id}",
@@ -117,14 +122,14 @@ class _ReadProgress:
 
 
 def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
-    batches = f"{plan.children:,} batches in " if plan.batches.batched else ""
+    batches = f"{counted(plan.children, 'batch')} in " if plan.batches.batched else ""
     partitions = len(plan.partitions)
     task.log.info(
-        "Read %s items from %s: %s%s partitions, at most %s at once; MaxConcurrency %s; tolerating %s",
-        f"{plan.items:,}",
-        plan.source.label or plan.source.url or "the run's input",
+        "Read %s from %s: %s%s, at most %s at once; MaxConcurrency %s; tolerating %s",
+        counted(plan.items, "item"),
+        plan.source.label if plan.source.label not in ("", STATE_DATA) else "an array or object",
         batches,
-        f"{partitions:,}",
+        counted(partitions, "partition"),
         f"{min(task.active, partitions):,}",
         f"{plan.max_concurrency:,}" if plan.max_concurrency else "not set",
         _tolerance(plan),
@@ -134,6 +139,6 @@ def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
 
 def _tolerance(plan: Plan) -> str:
     tolerance = plan.tolerance
-    limits = [f"{tolerance.count:,} failed items"] if tolerance.count else []
+    limits = [counted(tolerance.count, "failed item")] if tolerance.count else []
     limits += [f"{tolerance.percentage:g} % of the items"] if tolerance.percentage else []
     return " and ".join(limits) or "no failed item"

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..compat import AirflowFailException, BaseOperator, Context
-from ..core.counters import Counts
+from ..core.counters import Counts, in_words
+from ..core.definition import DistributedMap
 from ..core.errors import InvalidDefinition, StatesError
+from ..core.processors import PythonFunction
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.folder import MapRunFolder
-from ..runtime.partition import run_partition
+from ..runtime.partition import PartitionEnd, run_partition
 from ..runtime.run import invocation_factory
 from ..runtime.stop import StopReason, StopSignal
 from ..storage import StorageError, open_folder
@@ -72,8 +74,8 @@ class RunPartitionOperator(BaseOperator):
             if isinstance(error.__cause__, StorageError):
                 raise  # the store may answer next time: Airflow's retries decide
             raise AirflowFailException(str(error)) from error
-        self.partition_label = f"{self.partition['label']}: {_outcome(end.executions)}"
-        self.log.info("Ended: %s", _phrase(end.items, end.executions))
+        self.partition_label = f"{self.partition['label']}: {_outcome(definition, end)}"
+        self.log.info("Ended: %s", in_words(end.items, end.executions))
         if end.error is not None:
             # Its results are stored; trying again would read the same data and fail the same way.
             raise AirflowFailException(str(end.error)) from end.error
@@ -86,26 +88,12 @@ class RunPartitionOperator(BaseOperator):
 
     def _log_progress(self, items: Counts, executions: Counts) -> None:
         share = f"{executions.finished / executions.total:.0%}" if executions.total else "all"
-        self.log.info("%s done: %s", share, _phrase(items, executions))
+        self.log.info("%s done: %s", share, in_words(items, executions))
 
 
-_WORDS = (
-    ("succeeded", "ok"),
-    ("failed", "failed"),
-    ("timed_out", "timed out"),
-    ("aborted", "aborted"),
-    ("running", "running"),
-    ("pending", "pending"),
-)
-
-
-def _outcome(counts: Counts) -> str:
-    """``498 ok, 2 failed``."""
-    parts = [f"{getattr(counts, name):,} {word}" for name, word in _WORDS if getattr(counts, name)]
-    return ", ".join(parts) or "nothing to do"
-
-
-def _phrase(items: Counts, executions: Counts) -> str:
-    """Both counters in words, once where they are the same: without a batcher an item is a child execution."""
-    counters = (("items", items),) if items == executions else (("items", items), ("batches", executions))
-    return "; ".join(f"{counts.total:,} {noun} ({_outcome(counts)})" for noun, counts in counters)
+def _outcome(definition: DistributedMap, end: PartitionEnd) -> str:
+    """``498 ok, 2 failed``: batches where there are any, else items; with an outcome an item ``999 items ok, …``."""
+    processor = definition.item_processor
+    if isinstance(processor, PythonFunction) and processor.per_item:
+        return end.items.outcome("item", ok="ok") or "nothing to do"
+    return end.executions.outcome(ok="ok") or "nothing to do"

@@ -7,10 +7,12 @@ from itertools import islice
 from typing import Any
 
 from ..compat import XCOM_RETURN_KEY, AirflowFailException, BaseOperator, Context, TriggerRule
+from ..core.counters import counted
 from ..core.errors import StatesError
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.finish import write_results
 from ..runtime.folder import PLAN, MapRunFolder
+from ..runtime.partition import RUN_AGAIN
 from ..runtime.plan import Plan
 from ..runtime.summary import MapRunSummary
 from ..storage import StorageError, open_folder
@@ -62,13 +64,20 @@ class WriteResultsOperator(BaseOperator):
             context["ti"].xcom_push(XCOM_RETURN_KEY, content)
             # Not tried again: the verdict stays what it is however often it is asked for. And without a traceback,
             # as nothing went wrong in this task.
-            raise AirflowFailException(str(error)) from None
+            raise AirflowFailException(f"{error}; {_next_step(summary)}") from None
         return content
 
     def _log_summary(self, summary: MapRunSummary) -> None:
         self.log.info("%s", summary.describe())
         for name, number in islice(summary.errors.items(), _LOGGED_ERRORS):
-            self.log.info("%s child executions failed with %s", f"{number:,}", name)
+            self.log.info("%s failed with %s", counted(number, "child execution"), name)
         if len(summary.errors) > _LOGGED_ERRORS:
-            self.log.info("... and with %s other errors", len(summary.errors) - _LOGGED_ERRORS)
+            self.log.info("... and with %s", counted(len(summary.errors) - _LOGGED_ERRORS, "other error"))
         self.log.info("Results: %s", summary.manifest)
+
+
+def _next_step(summary: MapRunSummary) -> str:
+    if summary.error == StatesError.error:
+        # The verdict on partitions that left nothing, and the only one that can change: their tasks can be run again.
+        return f"clear the failed partition tasks to run them again; {RUN_AGAIN}"
+    return f"the verdict stays: {RUN_AGAIN}"

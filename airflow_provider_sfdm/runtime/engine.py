@@ -27,7 +27,7 @@ from ..storage.base import StorageError
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
 from .planning import Layout, lay_out_in_place, spool
-from .sources import reader_items, source_label, state_data
+from .sources import STATE_DATA, reader_items, source_label, state_data
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,12 @@ def plan_map_run(
     select = _bound_selector(resolved, inside, state_name)
     template = resolved.item_selector if isinstance(resolved.item_selector, Mapping) else None
     reader = resolved.item_reader
+    label = STATE_DATA if reader is None else source_label(reader.location)
     layout: Layout | None = None
     # The partitions know a selector as a JSONPath template or not at all.
     as_template = template is not None and resolved.query_language is QueryLanguage.JSONPATH
     if reader is not None and (as_template or resolved.item_selector is None):
-        bound = selector_bound(template, inside, source_label(reader.location))
+        bound = selector_bound(template, inside, label)
         layout = lay_out_in_place(reader, batching, bound, connections, on_read)
     in_place = layout is not None
     if layout is None:
@@ -95,10 +96,10 @@ def plan_map_run(
         else:
             source = state_data(resolve_items(resolved, scope, state_name))
         function = callable(resolved.item_selector)
-        layout = spool(source, select, batching, folder.store, on_read, selector_is_function=function)
+        layout = spool(source, select, batching, folder.store, on_read, label, selector_is_function=function)
 
     if not layout.items:
-        place = source_label(reader.location) if reader is not None else "The data set"
+        place = "The data set" if reader is None else label
         log.warning("%s has no items: the map run will succeed with nothing", place)
     concurrency = int(resolved.max_concurrency or 0)
     express = resolved.execution_type is ExecutionType.EXPRESS

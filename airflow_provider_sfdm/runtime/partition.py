@@ -30,6 +30,8 @@ OnProgress = Callable[[Counts, Counts], None]
 InvocationFactory = Callable[[int], Invocation]
 """Makes the processor ready for so many children at once."""
 
+RUN_AGAIN = "to run the map again, clear the whole group, read_items included"
+
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100
 
@@ -75,7 +77,8 @@ def run_partition(
     plan = Plan.from_dict(folder.read(PLAN))
     partition = plan.partitions[index]
     if (ended := folder.read_partition(index)) is not None:
-        log.info("Partition %d has ended before: its results are there, nothing is run again", index)
+        # Its task died after that, or somebody has cleared it and expects more: say what that takes.
+        log.warning("Partition %d has ended before: its results stay and nothing is run; %s", index, RUN_AGAIN)
         return _recorded_end(partition, ended)
     stop = stop or StopSignal()
     destination = open_folder(plan.destination.root, connections)

@@ -181,10 +181,11 @@ def spool(
     batching: Batching,
     folder: ObjectStore,
     on_read: Callable[[int], None],
+    label: str,
     *,
     selector_is_function: bool = False,
 ) -> Layout:
-    """Write the items, after ItemSelector, to the map run's folder as JSON lines.
+    """Write the items, after ItemSelector, to the map run's folder as JSON lines. ``label`` says where they come from.
 
     :raises ItemReaderFailed: the source cannot be read.
     :raises StatesRuntime: ItemSelector fails for an item.
@@ -228,7 +229,7 @@ def spool(
         if buffer:
             writer.write(b"\n".join(buffer) + b"\n")
     # The size pins it: the folder is the map run's own, and nothing else writes there.
-    source = Source(SourceKind.SPOOL)
+    source = Source(SourceKind.SPOOL, label=label)
     return Layout(source, count, children, boundaries)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
+from pathlib import PurePath
 from typing import Any
 
-from ..core.counters import ChildStatus, Counts
+from ..core.counters import ChildStatus, Counts, counted
 from ..core.json import dumps, loads
 from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # The first failures say what is wrong; ten thousand more would only hide it.
 MAX_LOGGED_FAILURES = 10
+MAX_LOGGED_ITEMS = 3  # of each of those
 MAX_LOGGED_CAUSE = 500
 MAX_ERROR_NAMES = 100
 
@@ -92,8 +95,7 @@ class Recorder:
             self.errors[outcome.error] += 1
         number = self.executions.unsuccessful
         if number <= MAX_LOGGED_FAILURES:
-            cause = (outcome.cause or "")[:MAX_LOGGED_CAUSE]
-            log.warning("Child execution %d failed: %s: %s", child.index, outcome.error, cause)
+            _log_failure(child, outcome.error, outcome.cause or "")
             if number == MAX_LOGGED_FAILURES:
                 log.warning("Further failures of this partition are only counted; all are in its FAILED file")
 
@@ -141,6 +143,41 @@ class Recorder:
             self.output = None
         else:
             self.output.extend(elements)
+
+
+def _log_failure(child: Child, error: str, cause: str) -> None:
+    failures = child.outcomes.failures if child.outcomes is not None else {}
+    if not failures or (error, cause) in failures.values():  # the batch failed as a whole
+        log.warning("Child execution %d failed: %s", child.index, _readable(error, cause))
+        return
+    for index in sorted(failures)[:MAX_LOGGED_ITEMS]:
+        log.warning("Item %d of child execution %d failed: %s", index, child.index, _readable(*failures[index]))
+    if (more := len(failures) - MAX_LOGGED_ITEMS) > 0:
+        log.warning("... and %s of child execution %d", counted(more, "other item"), child.index)
+
+
+# A line of a Python traceback, on AWS Lambda, too.
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in ([^\s\\]+)')
+
+
+def _readable(error: str, cause: str) -> str:
+    """An error with its cause for people: ``ValueError: order 0 has no price (at totals.py:12 in totals)``.
+
+    A cause that is no JSON object with an errorMessage is cut, but told as it is.
+    """
+    try:
+        content = loads(cause)
+    except ValueError:
+        content = None
+    message, place = cause, ""
+    if isinstance(content, dict) and isinstance(content.get("errorMessage"), str):
+        message = content["errorMessage"]
+        frames = content.get("stackTrace")
+        found = _FRAME.search(str(frames[-1])) if isinstance(frames, list) and frames else None
+        if found is not None:
+            path, line, function = found.groups()
+            place = f" (at {PurePath(path).name}:{line} in {function})"
+    return f"{error}: {message[:MAX_LOGGED_CAUSE]}{place}" if message else f"{error}{place}"
 
 
 def _part(batch_json: bytes, indexes: list[int]) -> bytes:

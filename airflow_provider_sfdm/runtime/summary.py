@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.counters import Counts, MapRunStatus
+from ..core.counters import Counts, MapRunStatus, in_words
 from ..core.errors import (
     DataLimitExceeded,
     ExceedToleratedFailureThreshold,
@@ -125,12 +125,7 @@ class MapRunSummary:
         raise states_error(self.error or f"MapRun{self.status.title()}", cause)
 
     def describe(self) -> str:
-        """One line for a log: verdict and the counters that are not zero."""
-        items, children = self.item_counts, self.execution_counts
-        return f"map run {self.status}: {_phrase(items, 'items')}; {_phrase(children, 'child executions')}"
-
-
-def _phrase(counts: Counts, noun: str) -> str:
-    shown = ("succeeded", "failed", "timed_out", "aborted", "pending", "running")
-    parts = [f"{getattr(counts, name):,} {name.replace('_', ' ')}" for name in shown if getattr(counts, name)]
-    return f"{counts.total:,} {noun}" + (f" ({', '.join(parts)})" if parts else "")
+        """One line for a log: verdict, the counters that are not zero, and why it did not succeed."""
+        line = f"map run {self.status}: {in_words(self.item_counts, self.execution_counts)}"
+        why = ": ".join(filter(None, (self.error, self.cause)))
+        return f"{line}; {why}" if why else line

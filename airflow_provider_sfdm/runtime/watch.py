@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from ..core.counters import Counts
+from ..core.counters import Counts, counted
 from ..core.errors import ExceedToleratedFailureThreshold
 from ..core.tolerance import FailureTolerance
 from ..storage.base import StorageError
@@ -96,8 +96,7 @@ class PartitionWatch:
 
     def failed(self) -> None:
         """Judge the tolerance now, with what is known of the other partitions. Called by the one that counts."""
-        if self._tolerance.exceeded(self._items.unsuccessful + self._others, self._total):
-            self._stop.set(BREACHED)
+        if self._breached():
             self._wake.set()  # the flag is for the others: write it at once
 
     def _run(self) -> None:
@@ -130,7 +129,8 @@ class PartitionWatch:
     def _look(self) -> None:
         if not self._stop.is_set() and (reason := self._folder.stop_reason()) is not None:
             self._flagged = True
-            self._stop.set(reason)
+            if self._stop.set(reason):
+                log.warning("The map run was stopped: %s: %s", reason.error, reason.cause)
 
     def _flag(self) -> None:
         reason = self._stop.reason
@@ -148,6 +148,26 @@ class PartitionWatch:
     def _judge(self) -> None:
         progress = self._folder.progress()
         self._others = sum(items.unsuccessful for number, (items, _) in progress.items() if number != self._partition)
-        if self._tolerance.exceeded(self._items.unsuccessful + self._others, self._total):
-            self._stop.set(BREACHED)
+        if self._breached():
             self._flag()
+
+    def _breached(self) -> bool:
+        """Judge what is known of all partitions; a breach stops the map run, and the first to see it says so."""
+        unsuccessful = self._items.unsuccessful + self._others
+        if not self._tolerance.exceeded(unsuccessful, self._total):
+            return False
+        if self._stop.set(BREACHED):
+            log.warning(
+                "Tolerance exceeded: %s of %s failed, %s tolerated; no further child execution starts",
+                f"{unsuccessful:,}",
+                counted(self._total, "item"),
+                _tolerated(self._tolerance),
+            )
+        return True
+
+
+def _tolerated(tolerance: FailureTolerance) -> str:
+    """``3``, ``5 %``, ``3 or 5 %`` (either is a limit), ``none``."""
+    limits = [f"{tolerance.count:,}"] if tolerance.count else []
+    limits += [f"{tolerance.percentage:g} %"] if tolerance.percentage else []
+    return " or ".join(limits) or "none"

@@ -6,15 +6,19 @@ import logging
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from airflow_provider_sfdm import DistributedMap, ItemBatcher
+from airflow_provider_sfdm import DistributedMap, ItemBatcher, PythonFunction
+from airflow_provider_sfdm.compat import AirflowFailException
 from airflow_provider_sfdm.hooks.connections import airflow_connections
 from airflow_provider_sfdm.operators.authored import AuthoredMap
 from airflow_provider_sfdm.operators.read_items import partition_label
 from airflow_provider_sfdm.operators.run_partition import RunPartitionOperator
+from airflow_provider_sfdm.operators.write_results import WriteResultsOperator
 from airflow_provider_sfdm.runtime.engine import plan_map_run
+from airflow_provider_sfdm.runtime.folder import SUMMARY
 from airflow_provider_sfdm.runtime.partition import PartitionStopped
 from airflow_provider_sfdm.storage import Connections, StorageError, open_folder
 from airflow_provider_sfdm.storage.local import LocalStore
@@ -34,6 +38,13 @@ def run_partition_task(definition: DistributedMap, map_run: str) -> RunPartition
 def execute(operator: RunPartitionOperator) -> dict[str, Any]:
     # Below the wrapper that refuses calls from outside a task.
     return RunPartitionOperator.execute.__wrapped__(operator, {})  # type: ignore[attr-defined,no-any-return]
+
+
+def failure_of_write_results(map_run: str) -> str:
+    operator = WriteResultsOperator(task_id="write", map_run=map_run)
+    with pytest.raises(AirflowFailException) as caught:
+        WriteResultsOperator.execute.__wrapped__(operator, {"ti": Mock()})  # type: ignore[attr-defined]
+    return str(caught.value)
 
 
 def test_a_task_that_is_killed_starts_no_further_child(tmp_path: Path) -> None:
@@ -96,8 +107,49 @@ def test_progress_is_logged_while_it_runs(
     monkeypatch.setattr(RunPartitionOperator, "log", logging.getLogger("sfdm-test"))
     with caplog.at_level(logging.INFO, logger="sfdm-test"):
         execute(run_partition_task(definition, folder.url))
-    assert "50% done: 4 items (2 ok, 2 running); 2 batches (1 ok, 1 running)" in caplog.messages
-    assert caplog.messages[-1] == "Ended: 4 items (4 ok); 2 batches (2 ok)"
+    assert "50% done: 4 items (2 succeeded, 2 running); 2 child executions (1 succeeded, 1 running)" in caplog.messages
+    assert caplog.messages[-1] == "Ended: 4 items (4 succeeded); 2 child executions (2 succeeded)"
+
+
+def test_the_label_counts_items_where_each_has_an_outcome(tmp_path: Path) -> None:
+    def halve(item: int) -> int:
+        if item == 7:
+            raise ValueError(item)
+        return item // 2
+
+    batcher = ItemBatcher(max_items_per_batch=5)
+    for per_item, outcome in ((True, "9 items ok, 1 failed"), (False, "2 failed")):
+        processor = PythonFunction(halve, per_item=per_item)
+        definition = DistributedMap(
+            item_processor=processor, items=list(range(10)), item_batcher=batcher, tolerated_failure_count=10
+        )
+        folder, _ = plan(definition, tmp_path)
+        operator = run_partition_task(definition, folder.url)
+        execute(operator)
+        assert operator.partition_label == f"items 0–9: {outcome}"  # noqa: RUF001
+
+
+def test_the_failure_says_what_it_takes_to_run_the_map_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, _ = plan(DistributedMap(item_processor=str, items=[1]), tmp_path)
+    again = "to run the map again, clear the whole group, read_items included"
+    # A partition that left nothing can be run again by itself.
+    assert failure_of_write_results(folder.url).endswith(
+        f"; clear the failed partition tasks to run them again; {again}"
+    )
+    definition = DistributedMap(item_processor=int, items=["a"])
+    folder, _ = plan(definition, tmp_path)
+    execute(run_partition_task(definition, folder.url))
+    assert failure_of_write_results(folder.url) == (
+        "States.ExceedToleratedFailureThreshold: The specified tolerated failure threshold was exceeded; "
+        f"the verdict stays: {again}"
+    )
+    summary = folder.read(SUMMARY)
+    assert summary["cause"] == "The specified tolerated failure threshold was exceeded"
+    caplog.clear()
+    execute(run_partition_task(definition, folder.url))
+    assert [(record.levelname, record.message) for record in caplog.records if "runtime" in record.name] == [
+        ("WARNING", f"Partition 0 has ended before: its results stay and nothing is run; {again}")
+    ]
 
 
 @pytest.mark.parametrize(

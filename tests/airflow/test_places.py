@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.operators.places import map_runs_url, number_of_partitions, warn_if_out_of_reach
 from airflow_provider_sfdm.runtime.engine import DEFAULT_PARTITIONS
 
@@ -39,6 +40,14 @@ def test_the_argument_the_configuration_the_home(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_run_id_is_never_a_path(run_id: str, name: str) -> None:
     assert map_runs_url("file:///s", context(run_id=run_id), "m") == f"file:///s/d/{name}/m"
+
+
+def test_storage_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidDefinition, match="storage: 'rel/dir' is no URL: it needs a scheme"):
+        map_runs_url("rel/dir", context(), "m")
+    monkeypatch.setenv("AIRFLOW__SFDM__STORAGE", "/data")
+    with pytest.raises(InvalidDefinition, match=r"\[sfdm\] storage: '/data' is no URL"):
+        map_runs_url(None, context(), "m")
 
 
 def test_partitions_of_the_author_the_configuration_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,27 @@ def test_one_function_makes_several_maps(run_dag: Any) -> None:
     assert found == {"plus_one": [2], "other": [3], "plus_one__1": [4]}
 
 
+def test_default_args_do_not_break_a_map(run_dag: Any) -> None:
+    run = run_dag("chained_dags.py", "hostile_defaults")
+    assert run.state == "success"
+    assert run.xcom("read_summary") == [2, 4, 6]
+
+
+def test_without_items_there_is_no_verdict(run_dag: Any) -> None:
+    run = run_dag("chained_dags.py", "failing_start")
+    assert run.state == "failed"
+    assert run.state_of("double.read_items") == "upstream_failed"
+    assert run.state_of("double.write_results") == "failed"
+    assert run.tasks["double.write_results", -1].try_number == 1
+    assert "double.read_items did not succeed: there is no map run" in run.log
+
+
+def test_rendered_storage_that_is_no_url_is_not_retried(run_dag: Any) -> None:
+    run = run_dag("chained_dags.py", "relative_storage")
+    assert run.tasks["double.read_items", -1].try_number == 1
+    assert "storage: 'rel/dir' is no URL" in run.log
+
+
 def test_a_fault_of_storage_is_retried(run_dag: Any) -> None:
     run = run_dag(FILE, "retried")
     assert run.state == "success"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tools.airflow_stack import AirflowStack
+from tools.servers import S3Endpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -16,11 +18,12 @@ pytestmark = pytest.mark.scheduler
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).parent / "dags" / "timed_groups.py", dags)
-    with AirflowStack(home, dags, parallelism=4) as started:
+    environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
+    with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
         yield started
 
 
@@ -36,6 +39,20 @@ def test_the_csv_example(stack: AirflowStack, tmp_path: Path) -> None:
     partitions = [ti for ti in stack.task_instances("flights_delays", run_id) if ti.task_id == "delays.run_partition"]
     labels = {ti.rendered_map_index for ti in partitions}
     assert labels == {f"batches {25 * n}–{25 * n + 24}: 25 ok" for n in range(4)}  # noqa: RUF001
+
+
+def test_the_s3_example(stack: AirflowStack, s3_server: S3Endpoint, s3_bucket: Callable[[], str]) -> None:
+    bucket, client = s3_bucket(), s3_server.client()
+    with ThreadPoolExecutor(8) as threads:
+        keys = [f"in/{number:05}" for number in range(1105)]
+        list(threads.map(lambda key: client.put_object(Bucket=bucket, Key=key, Body=b"123"), keys))
+    run_id = stack.trigger("s3_prefix", {"bucket": bucket, "prefix": "in/", "results": "out"})
+    assert stack.wait("s3_prefix", run_id, timeout=180).state == "success", stack.task_log(
+        "s3_prefix", run_id, "report"
+    )
+    assert stack.api.xcom("s3_prefix", run_id, "report") == {"in": 3 * 1105}
+    summary = stack.api.xcom("s3_prefix", run_id, "sizes.write_results")
+    assert (summary["itemCounts"]["succeeded"], summary["executionCounts"]["total"]) == (1105, 12)
 
 
 def test_a_breach_reaches_every_partition_and_is_reported(stack: AirflowStack) -> None:

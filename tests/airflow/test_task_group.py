@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TaskGroup, XComArg, task, task_group
+from airflow.sdk import DAG, Label, TaskGroup, XComArg, chain, task, task_group
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_sfdm import (
@@ -74,6 +77,54 @@ def test_the_group_is_chained_like_any_other(dag: DAG) -> None:
     assert dag.get_task("m.write_results").downstream_task_ids == {"after", "after__1"}
 
 
+CHAINS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "shifts": lambda a, m, b: a >> m >> b,
+    "left shifts": lambda a, m, b: (m << a, b << m),
+    "lists": lambda a, m, b: ([a] >> m, m >> [b]),
+    "chain": lambda a, m, b: chain(a, m, b),
+    "chain of lists": lambda a, m, b: chain(a, [m], b),
+    "labels": lambda a, m, b: (a >> Label("x") >> m, m >> Label("y") >> b),
+    "calls": lambda a, m, b: (m.set_upstream(a), m.set_downstream(b)),
+}
+
+
+@pytest.mark.parametrize("how", CHAINS)
+def test_a_summary_is_chained_like_its_group(dag: DAG, how: str) -> None:
+    @task
+    def before() -> None: ...
+
+    @task
+    def after() -> None: ...
+
+    @task
+    def report(summary: Any) -> None: ...
+
+    one, other = make("one").output, make("other").output
+    CHAINS[how](before(), one, after())
+    CHAINS[how](one, other, report(other))
+    report.expand(summary=[1]) << one
+    for read_back in (dag, DagSerialization.from_dict(serialized(dag))):
+        upstream = {name: set(made.upstream_task_ids) for name, made in read_back.task_dict.items()}
+        assert upstream["one.read_items"] == {"before"}
+        assert upstream["one.write_results"] == {"one.read_items", "one.run_partition"}
+        assert upstream["after"] == upstream["other.read_items"] == {"one.write_results"}
+        assert upstream["other.write_results"] == {"other.read_items", "other.run_partition"}
+        assert upstream["report"] == {"other.write_results"}
+
+
+def test_a_summary_is_serialized_like_any_output(dag: DAG) -> None:
+    @task
+    def report(summary: Any) -> None: ...
+
+    with TaskGroup("outer"):
+        summary = make().output
+    report.expand(summary=summary)
+    read_back: Any = DagSerialization.from_dict(serialized(dag)).get_task("report")
+    references = list(read_back.iter_mapped_dependencies())
+    assert [made.task_id for made in references] == ["outer.m.write_results"]
+    assert summary["status"].operator.task_id == "outer.m.write_results"
+
+
 def test_upstream_outputs_in_items_and_input_are_upstream_tasks(dag: DAG) -> None:
     @task
     def found() -> list[int]:
@@ -112,6 +163,39 @@ def test_default_args_of_the_dag_and_of_the_group() -> None:
     assert dag.get_task("m.write_results").trigger_rule == "all_done_min_one_success"
 
 
+def test_default_args_that_would_break_the_group() -> None:
+    broken = {"do_xcom_push": False, "multiple_outputs": True, "trigger_rule": "all_done", "on_success_callback": print}
+
+    @task_group
+    def child(item: Any) -> None:
+        @task
+        def work(item: Any) -> None: ...
+
+        work(item)
+
+    with DAG("maps", schedule=None, default_args=broken) as dag:
+        make()
+        make("groups", item_processor=child)
+    own = [made for made in dag.tasks if made.task_id != "groups.child_execution.work"]
+    assert len(own) == 7
+    arguments: list[Any] = [getattr(made, "partial_kwargs", made.__dict__) for made in own]
+    assert {(given["do_xcom_push"], given["multiple_outputs"]) for given in arguments} == {(True, False)}
+    # Only what comes before the group is the author's to decide.
+    assert {made.task_id.rpartition(".")[2]: made.trigger_rule for made in own} == {
+        "read_items": "all_done",
+        "run_partition": "all_success",
+        "start": "all_success",
+        "end": "all_done",
+        "write_results": "all_done_min_one_success",
+    }
+    assert all(made.has_on_success_callback for made in own)
+
+
+def test_success_is_that_of_the_map_run(dag: DAG) -> None:
+    make(on_success_callback=print)
+    assert [made.task_id for made in dag.tasks if made.has_on_success_callback] == ["m.write_results"]
+
+
 def test_arguments_for_one_task_only(dag: DAG) -> None:
     make(trigger_rule="all_done", map_index_template="{{ task.task_id }}", max_active_tis_per_dagrun=2)
     read, run, write = (operator(dag, f"m.{name}") for name in ("read_items", "run_partition", "write_results"))
@@ -133,6 +217,76 @@ def test_partitions_at_once(dag: DAG, max_concurrency: Any, active: int) -> None
 def test_more_partitions_at_once_than_the_dag_runs_tasks(dag: DAG) -> None:
     with pytest.warns(UserWarning, match="m: max_active_tis_per_dagrun is 40, but the DAG runs at most 12 tasks"):
         make(max_active_tis_per_dagrun=40)
+
+
+def test_the_warning_points_at_the_dag_file(dag: DAG) -> None:
+    class Mine(DistributedMapTaskGroup):
+        def __init__(self, group_id: str, **arguments: Any) -> None:
+            super().__init__(group_id, **arguments)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make(max_active_tis_per_dagrun=40)
+        distributed_map(items=[1], max_active_tis_per_dagrun=40)(same)()
+        Mine("mine", item_processor=same, items=[1], max_active_tis_per_dagrun=40)
+    files = [Path(one.filename) for one in caught if "max_active_tis_per_dagrun" in str(one.message)]
+    assert files == [Path(__file__)] * 3
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "3"])
+def test_max_active_tis_per_dagrun_is_a_whole_number(dag: DAG, number: Any) -> None:
+    with pytest.raises(ValueError, match="max_active_tis_per_dagrun must be a whole number from 1"):
+        make(max_active_tis_per_dagrun=number)
+    assert not dag.task_dict
+
+
+def test_the_function_in_the_place_of_the_definition(dag: DAG) -> None:
+    wrong: Any = same
+    with pytest.raises(TypeError, match=r"the second argument is a DistributedMap, got .*: give item_processor="):
+        DistributedMapTaskGroup("m", wrong, items=[1])
+
+
+@pytest.mark.parametrize("arguments", [{}, {"input": {}}])
+def test_a_map_without_items(dag: DAG, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidDefinition, match="give item_reader=, items=, or input= with items_path="):
+        DistributedMapTaskGroup("m", item_processor=same, **arguments)
+    assert not dag.task_dict
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"items": []},
+        {"items_path": "$.a"},
+        {"input": [1]},
+        {"input": {"a": [1]}, "items_path": "$.a"},
+        {"definition": DistributedMap(item_processor=same, input=[1])},
+        {"item_reader": S3CsvItemReader(url="file:///a.csv")},
+    ],
+)
+def test_where_items_may_be(dag: DAG, arguments: dict[str, Any]) -> None:
+    processor: dict[str, Any] = {} if "definition" in arguments else {"item_processor": same}
+    DistributedMapTaskGroup("m", **processor, **arguments)
+    assert "m.read_items" in dag.task_dict
+
+
+@pytest.mark.parametrize("storage", ["rel/dir", "/data", Path("/data"), 3])
+@pytest.mark.parametrize("place", ["argument", "default_args"])
+def test_storage_that_is_no_url(dag: DAG, storage: Any, place: str) -> None:
+    with pytest.raises(InvalidDefinition, match="is no URL: it needs a scheme") as refused:
+        make(**({"storage": storage} if place == "argument" else {"default_args": {"storage": storage}}))
+    assert refused.value.field == "storage"
+
+
+def test_storage_that_may_be_a_url(dag: DAG) -> None:
+    @task
+    def folder() -> str:
+        return "file:///data"
+
+    make("literal", storage="s3://b/runs")
+    make("template", storage="{{ params.storage }}")
+    make("output", storage=folder())
+    assert dag.get_task("output.read_items").upstream_task_ids == {"folder"}
 
 
 @pytest.mark.parametrize(
@@ -333,8 +487,36 @@ class TestDecorator:
             return item * 2
 
         double(items=[1])
-        with pytest.raises(TypeError, match="positional"):
-            double([1])  # type: ignore[call-arg]
+        wrong: Any = double
+        advice = "double is a Distributed Map: call it with items=/input=; parameters for the function go"
+        with pytest.raises(TypeError, match=advice):
+            wrong([1])
+        with pytest.raises(TypeError, match=advice):
+            wrong(rate=3)
+
+    def test_callables_without_a_name_need_a_group_id(self, dag: DAG) -> None:
+        class Scale:
+            """Multiplies."""
+
+            function = 3
+
+            def __init__(self) -> None:
+                self.function = 4
+
+            def __call__(self, item: int) -> int:
+                return item * self.function
+
+        callables: list[Any] = [functools.partial(same), Scale(), lambda item: item]
+        for made in callables:
+            unnamed = distributed_map(items=[1])(made)
+            assert unnamed.function is made
+            with pytest.raises(TypeError, match="has no name that a task group can have: give group_id="):
+                unnamed()
+            unnamed.override(group_id="named")()
+            with pytest.raises(TypeError, match="more is a Distributed Map already"):
+                distributed_map(group_id="more")(made).expand()
+        assert {name.partition(".")[0] for name in dag.task_dict} == {"named", "named__1", "named__2"}
+        DagSerialization.from_dict(serialized(dag))
 
     def test_override_leaves_the_first_alone(self, dag: DAG) -> None:
         @distributed_map(items=[1], retries=1)

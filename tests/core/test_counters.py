@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfdm.core.counters import ChildStatus, Counts, MapRunStatus
+from airflow_provider_sfdm.core.counters import ChildStatus, Counts, MapRunStatus, counted, in_words
 
 # The ten names of DescribeMapRun's itemCounts and executionCounts, in the API's words.
 TEN = {
@@ -80,3 +80,31 @@ def test_a_copy_is_independent() -> None:
     copy = counts.copy()
     counts.start(2)
     assert copy == Counts(pending=2, total=2)
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (1, "item", "1 item"),
+        (0, "item", "0 items"),
+        (2_000, "child execution", "2,000 child executions"),
+        (1, "batch", "1 batch"),
+        (2, "batch", "2 batches"),
+    ],
+)
+def test_a_number_with_its_noun(number: int, noun: str, words: str) -> None:
+    assert counted(number, noun) == words
+
+
+def test_counters_in_words() -> None:
+    items = Counts(succeeded=1_200, failed=2, timed_out=1, aborted=3, running=4, pending=5, total=1_215)
+    assert items.outcome() == "1,200 succeeded, 2 failed, 1 timed out, 3 aborted, 4 running, 5 pending"
+    assert Counts(succeeded=999, failed=1, total=1_000).outcome("item", ok="ok") == "999 items ok, 1 failed"
+    assert Counts(failed=1, pending=5, total=6).outcome("item", ok="ok") == "1 item failed, 5 pending"
+    assert Counts().outcome("item") == ""
+    one = Counts(succeeded=1, total=1)
+    assert in_words(one, one) == "1 item (1 succeeded)"
+    assert in_words(Counts(failed=2, total=2), Counts(failed=1, total=1)) == (
+        "2 items (2 failed); 1 child execution (1 failed)"
+    )
+    assert in_words(Counts(), Counts()) == "0 items"

@@ -36,9 +36,52 @@ class Callable_:
 def test_is_async() -> None:
     assert not PythonFunction(plain).is_async
     assert PythonFunction(waits).is_async
-    assert PythonFunction(functools.partial(waits, 1)).is_async
+    assert PythonFunction(functools.partial(waits)).is_async
     assert PythonFunction(Callable_()).is_async
     assert not PythonFunction(print).is_async
+
+
+def nothing() -> None: ...
+
+
+def two(item: Any, batch_input: Any) -> None: ...
+
+
+def three(item: Any, batch_input: Any, more: Any) -> None: ...
+
+
+def named(*, batch: Any) -> None: ...
+
+
+@functools.wraps(two)
+def wrapped(*arguments: Any) -> None: ...
+
+
+def optional(batch: Any, more: Any = 1) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "per_item", "takes"),
+    [
+        (nothing, False, r"one argument, which nothing\(\) -> .* cannot take"),
+        (two, False, "one argument, which two"),
+        (named, False, "one argument, which named"),
+        (functools.partial(plain, 1), False, "one argument, which partial"),
+        (nothing, True, "one item, and the BatchInput if it has a second parameter, which nothing"),
+        (three, True, "which three"),
+    ],
+)
+def test_functions_that_cannot_be_called(function: Any, per_item: bool, takes: str) -> None:
+    with pytest.raises(InvalidDefinition, match=takes) as refused:
+        PythonFunction(function, per_item=per_item)
+    assert refused.value.field == "ItemProcessor"
+
+
+@pytest.mark.parametrize("function", [plain, optional, functools.partial(two, 1), len, dict, int, print, wrapped])
+def test_functions_of_one_argument(function: Any) -> None:
+    assert PythonFunction(function).function is function
+    assert PythonFunction(function, per_item=True).per_item
+    assert PythonFunction(two, per_item=True).per_item
 
 
 def test_a_bare_function_is_a_python_function() -> None:

@@ -408,6 +408,4 @@ def test_the_summary_survives_json(tmp_path: Path) -> None:
         summary = run(tmp_path, fails_at(*bad), given=[1, 2], result_writer=ResultWriter(url=tmp_path.as_uri()))
         assert MapRunSummary.from_dict(json.loads(json.dumps(summary.to_dict()))) == summary
         assert ("output" in summary.to_dict()) is (not bad)
-    assert (
-        summary.describe() == "map run FAILED: 2 items (1 failed, 1 pending); 2 child executions (1 failed, 1 pending)"
-    )
+    assert summary.describe() == f"map run FAILED: 2 items (1 failed, 1 pending); {BREACHED[1]}: {BREACHED[2]}"
