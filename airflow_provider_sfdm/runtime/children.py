@@ -24,7 +24,7 @@ from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failu
 from .per_item import ItemOutcomes
 from .retries import Retries
 from .stop import StopReason, StopSignal
-from .threads import DaemonThreads
+from .threads import DaemonThreads, NotJoined
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +214,7 @@ class _Concurrent:
         self._stopped = asyncio.Event()
         self._settled = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(NotJoined())
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
@@ -281,6 +282,8 @@ class _Concurrent:
             self._on_end(child, outcome)
 
     async def _attempts(self, child: Child, start: float) -> Outcome:
+        if self._policy.aborts(self._stop):  # it was set before this task had its first turn
+            return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
         retries = Retries(self._policy.retry)
         while True:
             timeout = asyncio.timeout(self._policy.timeout)
@@ -291,8 +294,10 @@ class _Concurrent:
             except BaseException as exception:
                 if not is_failure(exception) or (self._cancelled and isinstance(exception, asyncio.CancelledError)):
                     raise
+                if self._cancelled and not timeout.expired():
+                    return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
                 error, cause = describe(exception)
-                if timeout.expired() and isinstance(exception, TimeoutError):
+                if timeout.expired():  # whatever the function made of its cancellation
                     error = TIMEOUT_ERROR
                     cause = f"the child execution did not end within {self._policy.timeout:g} seconds"
                     self._close_items(child, error, cause)

@@ -99,10 +99,12 @@ def per_item_async(function: Callable[..., Any]) -> Callable[[ItemOutcomes], Any
     async def attempt(state: ItemOutcomes) -> EncodedArray:
         extra = (state.batch.get("BatchInput"),) if with_input else ()
         for index in state.begin():
+            if _cancelled():  # the item before swallowed it
+                raise asyncio.CancelledError
             try:
                 state.outputs[index] = encode_output(await function(state.items[index], *extra))
             except BaseException as error:
-                if not is_failure(error) or (isinstance(error, asyncio.CancelledError) and _cancelled()):
+                if not is_failure(error) or _cancelled():
                     raise
                 state.failures[index] = describe(error)
         return _collect(state)

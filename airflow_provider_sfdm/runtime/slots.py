@@ -97,7 +97,8 @@ def _seconds(before: int, waiting: int, limit: int, pace: float) -> float:
 class Slots:
     """The slots of one map run. ``store`` is rooted at the map run's folder. Raises StorageErrors.
 
-    There are never more children than slots as far as the store's ``put_if_absent`` is atomic.
+    There are never more children than slots as far as the store's ``put_if_absent`` is atomic and no task lives on that
+    Airflow has already called ended.
     """
 
     def __init__(self, store: ObjectStore, limit: int) -> None:
@@ -125,6 +126,9 @@ class Slots:
             if self._has(child, slot):
                 self._store.delete(_slot(slot))
             self._store.delete(_claim(child, slot))
+        for key in self._names(_RECLAIMS):  # begun by this child, and never ended
+            if self._content(_RECLAIMS + key) == _name(child):
+                self._store.delete(_RECLAIMS + key)
 
     def reclaim(self, child: int, by: int) -> None:
         """Give back what a child has that ended without doing so itself, on behalf of child ``by``.

@@ -12,9 +12,17 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class NotJoined(ThreadPoolExecutor):
+    """For ``asyncio.to_thread`` in a child: the end of the event loop does not wait for a call that was abandoned."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class DaemonThreads:

@@ -16,7 +16,7 @@ from airflow_provider_sfdm import Retrier
 from airflow_provider_sfdm.core.counters import ChildStatus
 from airflow_provider_sfdm.core.json import dumps
 from airflow_provider_sfdm.runtime.children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one
-from airflow_provider_sfdm.runtime.per_item import ItemOutcomes
+from airflow_provider_sfdm.runtime.per_item import ItemOutcomes, per_item_async
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 
 STOP = StopReason("E", "c", aborted=True)
@@ -366,3 +366,69 @@ def test_nobody_hears_of_a_stop_twice() -> None:
     stop.on_set(lambda: heard.append("after"))
     assert heard == ["before", "after"]
     assert stop.wait(10) and stop.reason == STOP
+
+
+def _run_async(function: Callable[[Any], Any], stop: StopSignal, count: int, timeout: float | None = None) -> Ends:
+    ends = Ends()
+    policy = ChildPolicy(timeout=timeout)
+    run_concurrently(children(count), function, policy, stop, ends, concurrency=count, is_async=True)
+    return ends
+
+
+async def _converts(_: Any) -> None:
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        raise RuntimeError("closed") from None
+
+
+def test_what_a_function_makes_of_its_cancellation_changes_no_status() -> None:
+    ends = _run_async(_converts, StopSignal(), 2, timeout=0.1)
+    assert set(ends.statuses.values()) == {ChildStatus.TIMED_OUT}
+    stop = StopSignal()
+    threading.Timer(0.2, stop.set, [STOP]).start()
+    assert set(_run_async(_converts, stop, 2).statuses.values()) == {ChildStatus.ABORTED}
+
+
+def test_children_that_had_no_turn_before_the_stop_call_nothing() -> None:
+    stop, calls = StopSignal(), []
+
+    async def blocks(item: int) -> None:
+        calls.append(item)
+        stop.set(STOP)
+        raise ValueError
+
+    ends = _run_async(blocks, stop, 50)
+    assert calls == [0]
+    assert sorted(ends.statuses.values()) == [*[ChildStatus.ABORTED] * 49, ChildStatus.FAILED]
+
+
+def test_an_abandoned_thread_of_asyncio_does_not_hold_the_end_up() -> None:
+    release = threading.Event()
+    begun = time.monotonic()
+    ends = _run_async(lambda _: asyncio.to_thread(release.wait, 20), StopSignal(), 1, timeout=0.2)
+    assert ends.statuses == {0: ChildStatus.TIMED_OUT}
+    assert time.monotonic() - begun < 5
+    release.set()
+
+
+@pytest.mark.parametrize("converts", [True, False])
+def test_an_item_that_swallows_its_cancellation_does_not_lift_the_timeout(converts: bool) -> None:
+    begun: list[int] = []
+
+    async def item(value: int) -> int:
+        begun.append(value)
+        try:
+            await asyncio.sleep(0.15)
+        except asyncio.CancelledError:
+            if converts:
+                raise RuntimeError("closed") from None
+        return value
+
+    given = {"Items": list(range(10))}
+    child = Child(0, 10, given, dumps(given), outcomes=ItemOutcomes(given))
+    ends = Ends()
+    policy = ChildPolicy(timeout=0.2)
+    run_concurrently(iter([child]), per_item_async(item), policy, StopSignal(), ends, concurrency=1, is_async=True)
+    assert ends.statuses == {0: ChildStatus.TIMED_OUT}
+    assert begun == [0, 1]

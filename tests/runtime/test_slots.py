@@ -137,6 +137,17 @@ def test_only_one_frees_what_another_left(store: ObjectStore) -> None:
     assert keys(store) == []
 
 
+def test_a_reclaim_whose_child_died_ends_with_that_child(store: ObjectStore) -> None:
+    slots = Slots(store, 1)
+    slots.take(0)
+    store.put("reclaims/00000/00000", b"5")  # child 5 was killed between its mark and freeing the slot
+    slots.reclaim(0, by=6)
+    assert not slots.take(6)
+    slots.free(5)  # the end of child 5, which Airflow runs whatever became of its start
+    slots.reclaim(0, by=6)
+    assert slots.take(6)
+
+
 def test_freeing_for_another_never_frees_a_slot_that_was_taken_since(store: ObjectStore) -> None:
     slots = Slots(store, 1)
     store.put("claims/00000/00000", b"")
