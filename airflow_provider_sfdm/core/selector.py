@@ -48,13 +48,6 @@ class Bound(Protocol):
     def select(self) -> Select: ...
 
 
-class Selector(Protocol):
-    """What shapes the items of a map: a compiled template, a Python callable or nothing."""
-
-    def bind(self, scope: Scope) -> Bound:
-        """Evaluate what is the same for every item. Raises StatesRuntime."""
-
-
 class Template:
     """A compiled payload template."""
 
