@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.batcher import ItemBatcher as ItemBatcher
+    from .core.conditions import MapRunCondition as MapRunCondition
     from .core.definition import DistributedMap as DistributedMap
+    from .core.engines import Engine as Engine
     from .core.engines import unsupported_on_airflow as unsupported_on_airflow
+    from .core.engines import unsupported_on_step_functions as unsupported_on_step_functions
     from .core.errors import DataLimitExceeded as DataLimitExceeded
     from .core.errors import ExceedToleratedFailureThreshold as ExceedToleratedFailureThreshold
     from .core.errors import InvalidDefinition as InvalidDefinition
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from .core.formats import InputType as InputType
     from .core.formats import ManifestType as ManifestType
     from .core.formats import ReaderTransformation as ReaderTransformation
+    from .core.map_run_updates import MapRunLimits as MapRunLimits
+    from .core.map_run_updates import MapRunUpdate as MapRunUpdate
     from .core.paths import JsonPath as JsonPath
     from .core.processors import AslProcessor as AslProcessor
     from .core.processors import LambdaFunction as LambdaFunction
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from .core.readers import S3ParquetItemReader as S3ParquetItemReader
     from .core.retry import JitterStrategy as JitterStrategy
     from .core.retry import Retrier as Retrier
+    from .core.summary import MapRunSummary as MapRunSummary
     from .core.values import ExecutionType as ExecutionType
     from .core.values import QueryLanguage as QueryLanguage
     from .core.writer import OutputType as OutputType
@@ -48,16 +54,21 @@ if TYPE_CHECKING:
     from .core.writer import Transformation as Transformation
     from .core.writer import WriterConfig as WriterConfig
     from .decorators.distributed_map import distributed_map as distributed_map
+    from .hooks.step_functions import StepFunctionsDistributedMapHook as StepFunctionsDistributedMapHook
+    from .operators.step_functions import StepFunctionsDistributedMapOperator as StepFunctionsDistributedMapOperator
+    from .operators.update_map_run import UpdateMapRunOperator as UpdateMapRunOperator
     from .runtime.results import MapRunResults as MapRunResults
     from .runtime.run import run_map as run_map
-    from .runtime.summary import MapRunSummary as MapRunSummary
+    from .sensors.map_run import MapRunSensor as MapRunSensor
     from .task_group import DistributedMapTaskGroup as DistributedMapTaskGroup
+    from .triggers.map_run import MapRunTrigger as MapRunTrigger
 
 # Module -> the public names it has. A new name goes here and, for type checkers, into the imports above.
 _PUBLIC = {
     "core.batcher": ("ItemBatcher",),
+    "core.conditions": ("MapRunCondition",),
     "core.definition": ("DistributedMap",),
-    "core.engines": ("unsupported_on_airflow",),
+    "core.engines": ("Engine", "unsupported_on_airflow", "unsupported_on_step_functions"),
     "core.errors": (
         "DataLimitExceeded",
         "ExceedToleratedFailureThreshold",
@@ -76,6 +87,10 @@ _PUBLIC = {
         "ManifestType",
         "ReaderTransformation",
     ),
+    "core.map_run_updates": (
+        "MapRunLimits",
+        "MapRunUpdate",
+    ),
     "core.paths": ("JsonPath",),
     "core.processors": ("AslProcessor", "LambdaFunction", "PythonFunction", "TaskGroupProcessor"),
     "core.readers": (
@@ -88,13 +103,18 @@ _PUBLIC = {
         "S3ParquetItemReader",
     ),
     "core.retry": ("JitterStrategy", "Retrier"),
+    "core.summary": ("MapRunSummary",),
     "core.values": ("ExecutionType", "QueryLanguage"),
     "core.writer": ("OutputType", "ResultWriter", "Transformation", "WriterConfig"),
     "decorators.distributed_map": ("distributed_map",),
+    "hooks.step_functions": ("StepFunctionsDistributedMapHook",),
+    "operators.step_functions": ("StepFunctionsDistributedMapOperator",),
+    "operators.update_map_run": ("UpdateMapRunOperator",),
     "runtime.results": ("MapRunResults",),
     "runtime.run": ("run_map",),
-    "runtime.summary": ("MapRunSummary",),
+    "sensors.map_run": ("MapRunSensor",),
     "task_group": ("DistributedMapTaskGroup",),
+    "triggers.map_run": ("MapRunTrigger",),
 }
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -12,14 +12,18 @@ from typing import Any
 from airflow.configuration import AIRFLOW_HOME
 from airflow.providers.common.compat.sdk import (
     XCOM_RETURN_KEY,
+    AirflowException,
     AirflowFailException,
+    AirflowSensorTimeout,
     AirflowSkipException,
     BaseOperator,
     Context,
     MappedOperator,
     ObjectStoragePath,
+    PokeReturnValue,
     TaskGroup,
     TriggerRule,
+    XCom,
     XComArg,
     XComNotFound,
     conf,
@@ -29,20 +33,27 @@ from airflow.sdk.definitions.decorators.task_group import _TaskGroupFactory
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.sdk.io.fs import has_fs as has_filesystem
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 __all__ = [
     "AIRFLOW_HOME",
     "XCOM_RETURN_KEY",
+    "AirflowException",
     "AirflowFailException",
     "AirflowRescheduleException",
+    "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseOperator",
+    "BaseTrigger",
     "Context",
     "MappedOperator",
     "ObjectStoragePath",
     "PlainXComArg",
+    "PokeReturnValue",
     "TaskGroup",
+    "TriggerEvent",
     "TriggerRule",
+    "XCom",
     "XComArg",
     "XComNotFound",
     "conf",
@@ -50,6 +61,7 @@ __all__ = [
     "is_dag_test",
     "task_group",
     "task_group_function",
+    "task_state",
 ]
 
 
@@ -61,3 +73,15 @@ def task_group_function(value: object) -> Callable[..., Any] | None:
 def is_dag_test(context: Context) -> bool:
     """Whether this is a run of dag.test(): one task after the other in this process."""
     return getattr(context["dag_run"], "triggering_user_name", None) == "dag_test"
+
+
+def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+    """The state of a task instance, asked from within another process than the scheduler's, a triggerer's say."""
+    # Only where a task or a trigger runs: it is the code that runs them.
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index if map_index >= 0 else None
+    )
+    state: str | None = states.get(run_id, {}).get(task_id if map_index < 0 else f"{task_id}_{map_index}")
+    return state

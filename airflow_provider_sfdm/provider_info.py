@@ -18,6 +18,41 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_provider_sfdm.decorators.distributed_map.distributed_map",
             }
         ],
+        "integrations": [
+            {
+                "integration-name": "AWS Step Functions Distributed Map",
+                "external-doc-url": ("https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html"),
+                "tags": ["aws"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "AWS Step Functions Distributed Map",
+                "python-modules": [
+                    "airflow_provider_sfdm.operators.step_functions",
+                    "airflow_provider_sfdm.operators.update_map_run",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "AWS Step Functions Distributed Map",
+                "python-modules": ["airflow_provider_sfdm.sensors.map_run"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "AWS Step Functions Distributed Map",
+                "python-modules": ["airflow_provider_sfdm.hooks.step_functions"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "AWS Step Functions Distributed Map",
+                "python-modules": ["airflow_provider_sfdm.triggers.map_run"],
+            }
+        ],
+        "extra-links": ["airflow_provider_sfdm.links.step_functions.MapRunLink"],
         "config": {
             "sfdm": {
                 "description": "Distributed Map: the defaults of its map runs.",
@@ -31,6 +66,26 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "s3://aws_default@my-bucket/map-runs",
+                        "default": "",
+                    },
+                    "engine": {
+                        "description": (
+                            "What runs the maps that do not say so themselves: airflow (tasks of this Airflow) or\n"
+                            "stepfunctions (AWS Step Functions).\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "stepfunctions",
+                        "default": "airflow",
+                    },
+                    "role_arn": {
+                        "description": (
+                            "The IAM role of the state machines that are made for maps on Step Functions, unless the\n"
+                            "map names one itself.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "arn:aws:iam::123456789012:role/distributed-maps",
                         "default": "",
                     },
                     "partitions": {

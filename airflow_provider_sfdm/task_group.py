@@ -1,4 +1,4 @@
-"""A Distributed Map in a DAG: ``read_items >> run_partition (mapped) >> write_results``.
+"""A Distributed Map in a DAG: ``read_items >> run_partition (mapped) >> write_results``; on Step Functions ``run_map``.
 
 Where a child execution is a task group itself, that group is mapped in place of run_partition: see ``child_group``.
 """
@@ -17,16 +17,19 @@ from typing import Any
 from .child_group import group_function, mapped_children, unsupported_with_a_group
 from .compat import BaseOperator, TaskGroup, TriggerRule, conf
 from .core.definition import DistributedMap
-from .core.engines import refuse_unsupported
-from .core.errors import InvalidDefinition
+from .core.engines import Engine, as_engine, refuse_unsupported
+from .core.errors import InvalidDefinition, UnsupportedField
 from .core.values import UNSET
 from .operators.authored import AuthoredMap
 from .operators.outputs import MapRunFolderOf, SummaryOf
+from .operators.places import SECTION
 from .operators.read_items import MAP_RUN_KEY, ReadItemsOperator
 from .operators.run_partition import MAP_INDEX_TEMPLATE, RunPartitionOperator
 from .operators.write_results import WriteResultsOperator
 
 READ, RUN, WRITE = "read_items", "run_partition", "write_results"
+RUN_MAP = "run_map"
+"""The one task of a map on Step Functions."""
 
 # Arguments of BaseOperator that mean something for one of the tasks only; all others go to all three.
 _FOR_ONE_TASK = {
@@ -38,6 +41,11 @@ _FOR_ONE_TASK = {
     "max_active_tis_per_dag": RUN,
     "max_active_tis_per_dagrun": RUN,
 }
+# Arguments of the task on Step Functions that change how a map ends. The airflow engine has none of them, and must not
+# pass over them; what else step_functions= may hold says how Step Functions is reached and watched.
+_CHANGE_THE_OUTCOME = ("fail_when", "succeed_when", "updates", "timeout", "redrive")
+# These the group gives the task itself.
+_OF_THE_GROUP = frozenset({"definition", "state_machine_arn", "input", "items", "task_id", "aws_conn_id"})
 # What default_args of a DAG or group must not change: without XCom the tasks cannot hand the map run on.
 _FIXED = {"do_xcom_push": True, "multiple_outputs": False}
 # Arguments that would break the group, and what to do instead.
@@ -56,6 +64,7 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 _DEFINITION = frozenset(one.name for one in fields(DistributedMap))
 _GROUP = _parameters(TaskGroup.__init__) - {"group_id"}
+_AWS_ARGUMENTS = frozenset({"region_name", "verify", "botocore_config"})
 _OPERATOR = _parameters(BaseOperator.__init__) - _GROUP - _REFUSED.keys()
 
 
@@ -79,9 +88,14 @@ class DistributedMapTaskGroup(TaskGroup):
     :param items: the items, in place of the definition's: an array or object, or an upstream task's output.
     :param input: the input of the run (``$``), default ``{}``: JSON, which may hold templates and upstream tasks'
         outputs.
-    :param storage: URL of the folder for map runs (templated); default ``[sfdm] storage``.
-    :param partitions: into how many partitions the children are divided; default ``[sfdm] partitions``.
-    :param aws_conn_id: Airflow connection for S3 and Lambda (templated); default ``aws_default``.
+    :param engine: ``airflow`` or ``stepfunctions``; default ``[sfdm] engine``, which is ``airflow`` unless set.
+    :param step_functions: on Step Functions, arguments of
+        :class:`~airflow_provider_sfdm.operators.step_functions.StepFunctionsDistributedMapOperator`: ``role_arn``,
+        ``fail_when``, ``deferrable``, ….
+    :param storage: URL of the folder for map runs (templated); default ``[sfdm] storage``. Airflow engine only.
+    :param partitions: into how many partitions the children are divided; default ``[sfdm] partitions``. Airflow engine
+        only.
+    :param aws_conn_id: Airflow connection for S3, Lambda and Step Functions (templated); default ``aws_default``.
     :param kwargs: arguments of TaskGroup, and of BaseOperator for the tasks of the group (``retries``, ``pool``,
         ``queue``, ``executor``, …). ``max_active_tis_per_dagrun`` is how many partitions run at once.
 
@@ -102,6 +116,8 @@ class DistributedMapTaskGroup(TaskGroup):
         *,
         items: Any = UNSET,
         input: Any = UNSET,
+        engine: Engine | str | None = None,
+        step_functions: Mapping[str, Any] | None = None,
         storage: str | None = None,
         partitions: int | None = None,
         aws_conn_id: Any = UNSET,
@@ -115,6 +131,14 @@ class DistributedMapTaskGroup(TaskGroup):
             definition = DistributedMap(**_given(items=items, input=input), **definition_fields)
         elif definition_fields:
             raise TypeError(f"give definition= or its fields, not both: {', '.join(sorted(definition_fields))}")
+        self.engine = _engine(engine)
+        operator_args |= _given(aws_conn_id=aws_conn_id) | _FIXED
+        if self.engine is Engine.STEPFUNCTIONS:
+            self._on_step_functions(
+                group_id, definition, group_args, operator_args, step_functions or {}, _given(items=items, input=input)
+            )
+            return
+        _refuse_outcomes(step_functions or {})
         children = group_function(definition)
         refuse_unsupported(definition, unsupported_with_a_group(definition) if children is not None else ())
         _check_partitions(partitions, has_group=children is not None)
@@ -131,7 +155,6 @@ class DistributedMapTaskGroup(TaskGroup):
             )
         active = active or self._active(definition)
         self._warn_if_capped(active)
-        operator_args |= _given(aws_conn_id=aws_conn_id) | _FIXED
         with self:
             read = ReadItemsOperator(
                 task_id=READ,
@@ -163,6 +186,33 @@ class DistributedMapTaskGroup(TaskGroup):
             )
             run >> write
         self.output = SummaryOf(write)
+
+    def _on_step_functions(
+        self,
+        group_id: str,
+        definition: DistributedMap,
+        group_args: dict[str, Any],
+        operator_args: dict[str, Any],
+        options: Mapping[str, Any],
+        given: dict[str, Any],
+    ) -> None:
+        """One task in the group, which has the definition run and waits for it."""
+        # Imported here, as a DAG on the airflow engine needs none of the amazon provider to be parsed.
+        from .operators.step_functions import StepFunctionsDistributedMapOperator
+
+        allowed = _parameters(StepFunctionsDistributedMapOperator.__init__) | _AWS_ARGUMENTS
+        for name in options:
+            if name in _OF_THE_GROUP or name not in allowed:
+                raise TypeError(f"step_functions takes arguments of the operator's own, not {name!r}")
+        # These are about partitions, of which there are none.
+        for name in ("max_active_tis_per_dagrun", "max_active_tis_per_dag", "map_index_template"):
+            operator_args.pop(name, None)
+        super().__init__(group_id, **group_args)
+        with self:
+            run = StepFunctionsDistributedMapOperator(
+                task_id=RUN_MAP, definition=definition, **given, **{**operator_args, **options}
+            )
+        self.output = SummaryOf(run)
 
     def _active(self, definition: DistributedMap) -> int:
         """How many partitions run at once: what Airflow lets, and no more than MaxConcurrency, if that is known now."""
@@ -216,6 +266,18 @@ def _of_task(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _given(unset: Any = UNSET, **arguments: Any) -> dict[str, Any]:
     """Those arguments that were given: passing the others on would hide default_args."""
     return {name: value for name, value in arguments.items() if value is not unset}
+
+
+def _engine(given: object) -> Engine:
+    return as_engine(given or conf.get(SECTION, "engine", fallback="") or Engine.AIRFLOW)
+
+
+def _refuse_outcomes(options: Mapping[str, Any]) -> None:
+    for name in _CHANGE_THE_OUTCOME:
+        if options.get(name) is not None:
+            raise UnsupportedField(
+                f"step_functions.{name}", "is for Step Functions: the airflow engine has no such rule"
+            )
 
 
 def _check_partitions(partitions: object, *, has_group: bool) -> None:

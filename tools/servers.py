@@ -3,7 +3,8 @@
 Usage:
     with s3_server(folder) as s3:           # SeaweedFS: real and fast
         s3.client().create_bucket(Bucket="flights")
-    with moto_server(folder) as s3: ...     # starts in 1 s; knows storage classes
+    with moto_server(folder) as s3: ...     # starts in 1 s; knows storage classes, and runs state machines
+    with ministack(folder) as aws: ...      # starts in 1 s; Step Functions with Map Runs, Lambda, S3
     with postgres(folder) as url: ...       # PostgreSQL, for Airflow's metadata database
 """
 
@@ -27,13 +28,14 @@ from tools.processes import HOST, Process, free_ports, wait_until
 if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
 REGION = "us-east-1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Endpoint:
-    """Where an S3 server answers, and the key pair that it accepts."""
+    """Where a server of S3 (and maybe other services) answers, and the key pair that it accepts."""
 
     endpoint_url: str
     access_key: str
@@ -46,6 +48,19 @@ class S3Endpoint:
 
         return boto3.session.Session().client(
             "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=REGION,
+            config=config,
+        )
+
+    def states_client(self, config: Config | None = None) -> SFNClient:
+        """Return a new boto3 client of Step Functions, for those servers that have it."""
+        import boto3
+
+        return boto3.session.Session().client(
+            "stepfunctions",
             endpoint_url=self.endpoint_url,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
@@ -176,9 +191,49 @@ def moto_server(folder: Path) -> Iterator[S3Endpoint]:
     url = f"http://{HOST}:{port}"
     try:
         wait_until(lambda: _answers(f"{url}/moto-api/"), timeout=60, processes=[process])
+        # Without it state machines are kept, and nothing runs.
+        _post(f"{url}/moto-api/config", {"stepfunctions": {"execute_state_machine": True}})
         yield S3Endpoint(endpoint_url=url, access_key="moto-access", secret_key="moto-secret", pid=process.pid)
     finally:
         process.stop(grace=0)
+
+
+@contextlib.contextmanager
+def ministack(folder: Path) -> Iterator[S3Endpoint]:
+    """Run ministack, with its data and log in `folder`; any key pair is accepted.
+
+    It has Map Runs with live counters and lists children. It knows no redrive, ItemBatcher or ResultWriter, judges the
+    tolerance at the end only, and its Map Runs run on when their execution is stopped.
+    """
+    (port,) = free_ports(1)
+    folder = folder.resolve()
+    # Left alone it listens on all addresses, and opens ports for MQTT and SFTP.
+    settings = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "HOME": str(folder),
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "SFTP_ENABLED": "0",
+        "TMPDIR": str(folder),
+    }
+    process = Process(
+        "ministack", [_program("ministack")], log=folder / "ministack.log", env={**os.environ, **settings}, cwd=folder
+    )
+    url = f"http://{HOST}:{port}"
+    try:
+        wait_until(lambda: _answers(f"{url}/_ministack/ready"), timeout=60, processes=[process])
+        yield S3Endpoint(endpoint_url=url, access_key="ministack-key", secret_key="ministack-secret", pid=process.pid)
+    finally:
+        process.stop(grace=0)
+
+
+def _post(url: str, content: object) -> None:
+    request = urllib.request.Request(
+        url, data=json.dumps(content).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def to_asl(definition: DistributedMap) -> dict[str, Any]:
         "ItemReader": reader and reader_to_asl(reader, language, partition),
         "ItemsPath": definition.items_path,
         "Items": _items(definition),
-        "ItemSelector": _selector(definition),
+        "ItemSelector": selector_to_asl(definition),
         "ItemBatcher": batcher and batcher_to_asl(batcher),
         "ItemProcessor": processor_to_asl(children, language),
         **_limits(definition),
@@ -136,7 +136,8 @@ def _items(definition: DistributedMap) -> Any:
         raise UnsupportedField(error.field, error.problem) from None
 
 
-def _selector(definition: DistributedMap) -> Any:
+def selector_to_asl(definition: DistributedMap) -> Any:
+    """The field ``ItemSelector``, None without one. Raises UnsupportedField for a Python function."""
     selector = definition.item_selector
     if selector is not None and not isinstance(selector, Mapping | str):
         raise UnsupportedField("ItemSelector", "a Python function can't run in Step Functions: give a payload template")

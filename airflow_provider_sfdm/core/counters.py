@@ -30,18 +30,19 @@ class ChildStatus(StrEnum):
     PENDING = "PENDING"
 
 
-_CAMEL = {
+COUNTERS = {
     "pending": "pending",
     "running": "running",
     "succeeded": "succeeded",
     "failed": "failed",
-    "timed_out": "timedOut",
+    "timedOut": "timed_out",
     "aborted": "aborted",
     "total": "total",
-    "results_written": "resultsWritten",
-    "failures_not_redrivable": "failuresNotRedrivable",
-    "pending_redrive": "pendingRedrive",
+    "resultsWritten": "results_written",
+    "failuresNotRedrivable": "failures_not_redrivable",
+    "pendingRedrive": "pending_redrive",
 }
+"""AWS's name of each counter, and the attribute of :class:`Counts` that has it."""
 
 
 _SHOWN = ("succeeded", "failed", "timed_out", "aborted", "running", "pending")
@@ -113,12 +114,12 @@ class Counts:
 
     def to_dict(self) -> dict[str, int]:
         """The counters as DescribeMapRun spells them (``timedOut``, ``resultsWritten``, …)."""
-        return {camel: getattr(self, name) for name, camel in _CAMEL.items()}
+        return {camel: getattr(self, name) for camel, name in COUNTERS.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, int]) -> Counts:
         """Read DescribeMapRun's spelling back; counters that are missing are 0."""
-        return cls(**{name: int(data.get(camel, 0)) for name, camel in _CAMEL.items()})
+        return cls(**{name: int(data.get(camel, 0)) for camel, name in COUNTERS.items()})
 
 
 def counted(number: int, noun: str) -> str:

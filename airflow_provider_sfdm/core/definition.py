@@ -172,6 +172,14 @@ class DistributedMap:
 
         return to_asl(self)
 
+    def policy_statements(self, state_machine_arn: str) -> list[dict[str, Any]]:
+        """The IAM statements that the role of a state machine around this map needs; see
+        :func:`.policy.policy_statements`.
+        """
+        from .policy import policy_statements
+
+        return policy_statements(self, state_machine_arn)
+
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 

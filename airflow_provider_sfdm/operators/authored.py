@@ -16,8 +16,9 @@ from ..compat import Context, XComArg
 from ..core.definition import DistributedMap
 from ..core.json import dumps
 from ..core.paths import JsonPath
+from ..core.processors import AslProcessor
 from ..core.render import render
-from ..core.values import UNSET, is_template
+from ..core.values import UNSET, QueryLanguage, is_jsonata, is_template
 
 # Not in the view, as Airflow renders all that is: data (the run's input is viewed by itself), and the two fields
 # that no run looks at.
@@ -48,8 +49,12 @@ class AuthoredMap:
     __repr__ = __str__
 
     def view(self) -> dict[str, Any]:
-        """The JSON view: what was set, functions by name, data by a word."""
+        """The JSON view: what was set, functions and states by name, data by a word; no JSONata, which Jinja would take
+        for its own.
+        """
         shown = _view_fields(self.definition)
+        if self.definition.query_language is QueryLanguage.JSONATA:
+            shown = _without_jsonata(shown)
         if self.definition.items is not UNSET:
             shown["items"] = _data_view(self.definition.items)
         if self.input:
@@ -89,6 +94,8 @@ def _view(value: Any) -> Any:
         return _data_view(value)
     if isinstance(value, JsonPath):
         return str(value)
+    if isinstance(value, AslProcessor):
+        return {"type": type(value).__name__, "states": list(value.states)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__, **_view_fields(value)}
     if isinstance(value, Mapping):
@@ -109,6 +116,17 @@ def _view_fields(value: Any) -> dict[str, Any]:
         if one.name not in _NOT_VIEWED and member is not None and (default is MISSING or member != default):
             shown[one.name] = _view(member)
     return shown
+
+
+def _without_jsonata(view: Any) -> Any:
+    if isinstance(view, dict):
+        return {key: _without_jsonata(member) for key, member in view.items()}
+    if isinstance(view, list):
+        return [_without_jsonata(member) for member in view]
+    if not isinstance(view, str) or not is_jsonata(view):
+        return view
+    expression = f"JSONata: {view[2:-2].strip()}"
+    return "JSONata" if is_template(expression) else expression
 
 
 def _data_view(value: Any) -> str:

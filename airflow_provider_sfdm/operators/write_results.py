@@ -9,12 +9,12 @@ from typing import Any
 from ..compat import XCOM_RETURN_KEY, AirflowFailException, BaseOperator, Context, TriggerRule
 from ..core.counters import counted
 from ..core.errors import StatesError
+from ..core.summary import MapRunSummary
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.finish import write_results
 from ..runtime.folder import PLAN, MapRunFolder
 from ..runtime.partition import RUN_AGAIN
 from ..runtime.plan import Plan
-from ..runtime.summary import MapRunSummary
 from ..storage import StorageError, open_folder
 
 _LOGGED_ERRORS = 5

@@ -13,12 +13,12 @@ from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, Re
 from ..core.json import dumps
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import timestamp
+from ..core.summary import MapRunSummary
 from ..storage.base import ObjectStore, StorageError
 from .folder import PLAN, SUMMARY, MapRunFolder
 from .invocation import PAYLOAD_LIMIT
 from .plan import Plan
 from .stop import StopReason
-from .summary import MapRunSummary
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
         errors.update(end["errors"] if end else {})
     summary = MapRunSummary(
         map_run_arn=plan.map_run.arn,
+        execution_arn=plan.map_run.parent_execution_arn,
         status=status,
         item_counts=items,
         execution_counts=executions,

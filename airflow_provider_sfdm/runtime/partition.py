@@ -11,6 +11,7 @@ from typing import Any
 from ..core.counters import Counts
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
+from ..core.summary import states_error
 from ..storage import Connections, open_folder
 from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one
 from .finish import result_folder
@@ -21,7 +22,6 @@ from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
-from .summary import states_error
 from .watch import PartitionWatch
 
 log = logging.getLogger(__name__)

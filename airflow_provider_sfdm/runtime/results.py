@@ -12,9 +12,9 @@ from ..core.decoding.jsonl import values as jsonl_values
 from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import loads
 from ..core.manifest import Manifest, ResultFile
+from ..core.summary import MapRunSummary
 from ..storage import Connections, StorageError, open_folder, open_object, shown_url
 from ..storage.base import ObjectStore
-from .summary import MapRunSummary
 
 # What every record has, as recorded. Input and Output may be left out: the details then say that they are not included.
 _RECORD_FIELDS = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.definition import DistributedMap
 from ..core.processors import ItemProcessor
+from ..core.summary import MapRunSummary
 from ..core.values import UNSET
 from ..storage import Connections, open_folder
 from .engine import plan_map_run
@@ -15,7 +16,6 @@ from .finish import write_results
 from .partition import InvocationFactory, run_partition
 from .processors import Invocation, invocation_of
 from .stop import StopSignal
-from .summary import MapRunSummary
 
 
 def run_map(

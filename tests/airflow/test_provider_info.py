@@ -38,7 +38,21 @@ def test_airflow_lists_the_provider_and_its_decorator() -> None:
 def test_configuration_has_defaults_descriptions_and_readers() -> None:
     options = get_provider_info()["config"]["sfdm"]["options"]
     places = import_module("airflow_provider_sfdm.operators.places")
-    assert set(options) == {"storage", "partitions"}
+    assert set(options) == {"engine", "partitions", "role_arn", "storage"}
     assert all(option["description"] and option["version_added"] for option in options.values())
     assert places.conf.get("sfdm", "storage") == options["storage"]["default"] == ""
     assert places.conf.getint("sfdm", "partitions") == int(options["partitions"]["default"])
+    assert places.conf.get("sfdm", "engine") == options["engine"]["default"] == "airflow"
+    assert places.conf.get("sfdm", "role_arn") == options["role_arn"]["default"] == ""
+
+
+def test_every_module_that_the_provider_names_is_there() -> None:
+    info = get_provider_info()
+    kinds = ("operators", "sensors", "hooks", "triggers")
+    named = [module for kind in kinds for entry in info[kind] for module in entry["python-modules"]]
+    assert len(named) == 5
+    for module in named:
+        import_module(module)
+    for link in info["extra-links"]:
+        module, _, name = link.rpartition(".")
+        assert getattr(import_module(module), name).name == "Map Run"

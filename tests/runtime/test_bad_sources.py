@@ -497,7 +497,7 @@ def test_a_result_bucket_that_denies(s3_server: S3Endpoint, s3_bucket: Callable[
 def test_the_write_test_leaves_nothing(s3_server: S3Endpoint, s3_bucket: Callable[[], str], tmp_path: Path) -> None:
     bucket, connections = s3_bucket(), on_s3(s3_server)
     summary = run(tmp_path, given=[1], result_writer=ResultWriter(bucket=bucket), connections=connections)
-    uuid = summary.map_run_arn.rpartition(":")[2]
+    uuid = str(summary.map_run_arn).rpartition(":")[2]
     listed = s3_client(s3_server).list_objects_v2(Bucket=bucket)["Contents"]
     assert [found["Key"] for found in listed] == [f"{uuid}/SUCCEEDED_0.json", f"{uuid}/manifest.json"]
     assert [child.output for child in results(summary, connections).succeeded()] == [1]

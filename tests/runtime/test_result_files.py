@@ -109,7 +109,7 @@ def test_records_field_by_field(output_type: OutputType, tmp_path: Path) -> None
 
 def test_the_manifest(tmp_path: Path) -> None:
     summary = run(tmp_path, _pairs, given=[10, -1, 20, 30], partitions=2, **TOLERANT)
-    uuid = summary.map_run_arn.rpartition(":")[2]
+    uuid = str(summary.map_run_arn).rpartition(":")[2]
     assert UUID(uuid).version == 4
     files = result_files(summary)
     manifest = json.loads(files["manifest.json"])
@@ -252,7 +252,7 @@ def test_an_output_of_256_kib_is_returned_and_not_a_byte_more(partitions: int, t
 
 def test_the_output_of_an_exported_map_says_where(tmp_path: Path) -> None:
     summary = run(tmp_path, _pairs, given=[1])
-    uuid = summary.map_run_arn.rpartition(":")[2]
+    uuid = str(summary.map_run_arn).rpartition(":")[2]
     details = {"Bucket": (tmp_path / "results").as_uri(), "Key": f"{uuid}/manifest.json"}
     assert summary.output == {"MapRunArn": summary.map_run_arn, "ResultWriterDetails": details}
 

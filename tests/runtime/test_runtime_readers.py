@@ -442,7 +442,7 @@ def test_a_prefix_with_more_than_a_thousand_keys(
     assert items[0]["m"].keys() == {"Etag", "Key", "LastModified", "Size", "StorageClass"}
     assert items[0]["m"]["Etag"] == f'"{hashlib.md5(b"x").hexdigest()}"'
     assert isinstance(items[0]["m"]["LastModified"], float)
-    arn, uuid = summary.map_run_arn, summary.map_run_arn.rpartition(":")[2]
+    arn, uuid = summary.map_run_arn, str(summary.map_run_arn).rpartition(":")[2]
     details = {"Bucket": bucket, "Key": f"out/{uuid}/manifest.json"}
     assert summary.output == {"MapRunArn": arn, "ResultWriterDetails": details}
     # MaxItems counts objects of a listing too.

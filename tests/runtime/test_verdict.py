@@ -20,9 +20,9 @@ from airflow_provider_sfdm import (
     ResultWriterFailed,
 )
 from airflow_provider_sfdm.core.counters import Counts
+from airflow_provider_sfdm.core.summary import MapRunFailed
 from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
-from airflow_provider_sfdm.runtime.summary import MapRunFailed
 from tests.runtime.helpers import counters, echo, inputs, records, result_files, results, run
 from tests.runtime.parallel import PlannedMap, run_in_processes
 

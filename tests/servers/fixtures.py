@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 MARKS = {
     "s3_server": "server",
     "moto_server": "server",
+    "ministack": "server",
     "postgres": "server",
     "airflow_stack": "scheduler",
 }
@@ -40,6 +41,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
 def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
     """moto in a process of its own: slower, and it knows storage classes (`InvalidObjectState`)."""
     with servers.moto_server(tmp_path_factory.mktemp("moto")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
+    """Step Functions with Map Runs, in a process of its own; see `tools.servers.ministack` for what it lacks."""
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
         yield endpoint
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.counters import Counts, MapRunStatus, in_words
-from ..core.errors import (
+from .counters import Counts, MapRunStatus, in_words
+from .errors import (
     DataLimitExceeded,
     ExceedToleratedFailureThreshold,
     ItemReaderFailed,
@@ -52,15 +52,19 @@ class MapRunSummary:
     ``manifest`` is the URL of manifest.json. ``output`` is the state output: with a ResultWriter the object that AWS
     returns (MapRunArn, ResultWriterDetails), else the array of the children's outputs, up to 256 KiB.
     ``error`` and ``cause`` are those of the verdict; ``errors`` counts the error names of failed children
-    (at most 100 names a partition).
+    (at most 100 names a partition; on Step Functions of as many children as were looked at).
+
+    ``execution_arn`` is that of the execution around the map. On Step Functions there may be no ``map_run_arn`` (the
+    execution failed before its map began) and no ``stop_date`` (it runs on), and ``succeed_when`` is the author's
+    condition that was met: then the map is taken for a success, whatever its status.
     """
 
-    map_run_arn: str
+    map_run_arn: str | None
     status: MapRunStatus
     item_counts: Counts
     execution_counts: Counts
     start_date: str
-    stop_date: str
+    stop_date: str | None
     max_concurrency: int
     tolerated_failure_count: int
     tolerated_failure_percentage: float
@@ -70,11 +74,14 @@ class MapRunSummary:
     error: str | None = None
     cause: str | None = None
     errors: Mapping[str, int] = field(default_factory=dict)
+    execution_arn: str | None = None
+    succeed_when: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON object, spelled as DescribeMapRun does; what is pushed as the XCom."""
         content: dict[str, Any] = {
             "mapRunArn": self.map_run_arn,
+            "executionArn": self.execution_arn,
             "status": str(self.status),
             "startDate": self.start_date,
             "stopDate": self.stop_date,
@@ -91,6 +98,8 @@ class MapRunSummary:
             content["output"] = self.output
         else:
             content |= {"error": self.error, "cause": self.cause}
+        if self.succeed_when is not None:
+            content["succeedWhen"] = self.succeed_when
         return content
 
     @classmethod
@@ -112,14 +121,16 @@ class MapRunSummary:
             error=data.get("error"),
             cause=data.get("cause"),
             errors=data.get("errors", {}),
+            execution_arn=data.get("executionArn"),
+            succeed_when=data.get("succeedWhen"),
         )
 
     def raise_for_status(self) -> MapRunSummary:
-        """Return the summary itself if the map run succeeded.
+        """Return the summary itself if the map run succeeded, or is taken for a success (``succeed_when``).
 
         :raises StatesError: its error and cause, if it did not.
         """
-        if self.status is MapRunStatus.SUCCEEDED:
+        if self.status is MapRunStatus.SUCCEEDED or self.succeed_when is not None:
             return self
         cause = self.cause or f"the map run is {self.status}"
         raise states_error(self.error or f"MapRun{self.status.title()}", cause)
@@ -128,4 +139,6 @@ class MapRunSummary:
         """One line for a log: verdict, the counters that are not zero, and why it did not succeed."""
         line = f"map run {self.status}: {in_words(self.item_counts, self.execution_counts)}"
         why = ": ".join(filter(None, (self.error, self.cause)))
+        if self.succeed_when is not None:
+            why = f"taken for a success, as {self.succeed_when}"
         return f"{line}; {why}" if why else line

@@ -1,0 +1,82 @@
+"""What operator and sensor tell of a map on Step Functions that they have watched to its end."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from ..aws.errors import ServiceError
+from ..compat import XCOM_RETURN_KEY, Context
+from ..core.conditions import Conditions, MapRunCondition
+from ..core.counters import counted
+from ..core.executions import Execution, MapRun
+from ..core.summary import MapRunSummary
+from ..core.watching import Judgement, Outcome
+from ..hooks.connections import airflow_connections
+from ..hooks.step_functions import StepFunctionsDistributedMapHook
+from ..links.step_functions import MapRunLink, execution_url
+from ..stepfunctions.map_run_summary import count_errors, find_manifest, summary_of
+
+_ERRORS_TOLD = 5
+
+
+def report_on(
+    task: Any,
+    context: Context,
+    hook: StepFunctionsDistributedMapHook,
+    judgement: Judgement,
+    execution: Execution | None,
+    map_run: MapRun | None,
+) -> MapRunSummary:
+    """Make the summary, log it, and link the Map Run. Where the outcome is a failure the summary is pushed at once: for
+    a task with ``trigger_rule="all_done"``, as the task fails next.
+    """
+    manifest, errors = None, {}
+    try:
+        if map_run is not None:
+            manifest = find_manifest(hook, execution, map_run)
+            errors = count_errors(hook, map_run, manifest, airflow_connections(hook.aws_conn_id))
+    except ServiceError as error:
+        # The verdict is known without it.
+        task.log.warning("Where the results are is not known: %s", error)
+    summary = summary_of(execution, map_run, judgement, manifest=manifest, errors=errors)
+    _log(task, summary, judgement)
+    if map_run is not None:
+        where = {"region_name": hook.conn_region_name, "aws_partition": hook.conn_partition}
+        MapRunLink.persist(context=context, operator=task, **where, map_run_arn=map_run.arn)
+    if judgement.outcome not in (Outcome.SUCCEEDED, Outcome.SUCCEED_WHEN):
+        context["ti"].xcom_push(XCOM_RETURN_KEY, summary.to_dict())
+    return summary
+
+
+def message_of(summary: MapRunSummary, judgement: Judgement) -> str:
+    """Why a task fails: AWS's error and cause, or the author's condition; the most frequent errors of failed children;
+    where to look.
+    """
+    parts = [": ".join(filter(None, (summary.error, summary.cause)))] if summary.error or summary.cause else []
+    if judgement.why is not None and judgement.why != summary.cause:
+        parts.insert(0, f"{judgement.outcome}: {judgement.why}")
+    parts = parts or [f"the map run is {summary.status}"]
+    errors = [f"{name} ({number:,})" for name, number in islice(summary.errors.items(), _ERRORS_TOLD)]
+    if errors:
+        parts.append(f"failed child executions: {', '.join(errors)}")
+    if summary.execution_arn is not None:
+        parts.append(execution_url(summary.execution_arn))
+    return "; ".join(parts)
+
+
+def as_text(given: Conditions) -> Any:
+    """Conditions as Airflow can render and show them."""
+    if given is None or isinstance(given, str):
+        return given
+    return [str(one) for one in ([given] if isinstance(given, MapRunCondition) else given)]
+
+
+def _log(task: Any, summary: MapRunSummary, judgement: Judgement) -> None:
+    task.log.info("%s", summary.describe())
+    if judgement.why is not None:
+        task.log.info("%s: %s", judgement.outcome, judgement.why)
+    for name, number in islice(summary.errors.items(), _ERRORS_TOLD):
+        task.log.info("%s failed with %s", counted(number, "child execution"), name)
+    if summary.manifest is not None:
+        task.log.info("Results: %s", summary.manifest)

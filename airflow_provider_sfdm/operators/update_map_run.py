@@ -1,0 +1,101 @@
+"""Changes the limits of a running Map Run from a DAG: by hand, or on a schedule of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from ..aws.errors import ServiceError
+from ..compat import AirflowException, Context
+from ..core.arns import ArnKind, StatesArn
+from ..core.counters import MapRunStatus
+from ..core.errors import InvalidDefinition
+from ..core.map_run_updates import MapRunLimits
+from ..core.values import is_template, shown
+from ..hooks.step_functions import StepFunctionsDistributedMapHook
+from .waiting import literal, refused
+
+_LIMITS = ("max_concurrency", "tolerated_failure_count", "tolerated_failure_percentage")
+
+
+class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
+    """Changes MaxConcurrency or the tolerance of Map Runs that are running: AWS's UpdateMapRun.
+
+    ::
+
+        UpdateMapRunOperator(task_id="slow_down", execution_arn="{{ … }}", max_concurrency=10)
+
+    Returns the ARNs of the Map Runs that it changed. One that has ended is left: that is no failure.
+
+    :param map_run_arn: the Map Run (templated); or
+    :param execution_arn: an execution, whose running Map Runs are all changed (templated).
+    :param max_concurrency: the new MaxConcurrency (templated); 0 stands for 10,000.
+    :param tolerated_failure_count: the new ToleratedFailureCount (templated).
+    :param tolerated_failure_percentage: the new ToleratedFailurePercentage (templated).
+
+    :raises InvalidDefinition: nothing to change, a number that cannot be, an ARN of another kind.
+    """
+
+    aws_hook_class = StepFunctionsDistributedMapHook
+    template_fields: Sequence[str] = aws_template_fields("map_run_arn", "execution_arn", *_LIMITS)
+    ui_color = "#f7e3d5"
+
+    def __init__(
+        self,
+        *,
+        map_run_arn: Any = None,
+        execution_arn: Any = None,
+        max_concurrency: int | str | None = None,
+        tolerated_failure_count: int | str | None = None,
+        tolerated_failure_percentage: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (execution_arn is None) == (map_run_arn is None):
+            raise TypeError("give execution_arn= or map_run_arn=")
+        if literal(execution_arn):
+            StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION)
+        if literal(map_run_arn):
+            StatesArn.parse(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
+        self.map_run_arn = map_run_arn
+        self.execution_arn = execution_arn
+        self.max_concurrency = max_concurrency
+        self.tolerated_failure_count = tolerated_failure_count
+        self.tolerated_failure_percentage = tolerated_failure_percentage
+        given = {name: getattr(self, name) for name in _LIMITS}
+        if all(value is None for value in given.values()):
+            raise InvalidDefinition("limits", f"give one of {', '.join(_LIMITS)}")
+        MapRunLimits(**{name: value for name, value in given.items() if not is_template(value)})
+
+    def execute(self, context: Context) -> list[str]:
+        try:
+            limits = MapRunLimits(**{name: _number(getattr(self, name), name) for name in _LIMITS})
+            found = (
+                [self.map_run_arn]
+                if self.map_run_arn is not None
+                else [run.arn for run in self.hook.list_map_runs(self.execution_arn)]
+            )
+            running = [arn for arn in found if self.hook.get_map_run(arn).status is MapRunStatus.RUNNING]
+            for arn in running:
+                self.hook.update_map_run(arn, limits)
+                self.log.info("Changed %s: %s", arn, limits)
+        except InvalidDefinition as error:
+            raise refused(error) from error
+        except ServiceError as error:
+            raise AirflowException(str(error)) from error
+        if not running:
+            self.log.warning("Nothing is running: no limits were changed")
+        return running
+
+
+def _number(value: object, name: str) -> Any:
+    """What a template has become; the range is checked with the others."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if name == "tolerated_failure_percentage" else int(value)
+    except ValueError:
+        raise InvalidDefinition(name, f"must be a number, got {shown(value)}") from None

@@ -1,0 +1,73 @@
+"""What operator and sensor share: a watch in the task itself, or in a trigger."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ..compat import AirflowException, AirflowFailException
+from ..core.errors import InvalidDefinition
+from ..core.values import is_template, shown
+from ..stepfunctions.watcher import Look, MapRunWatcher
+
+
+class Interrupted(Exception):
+    """The task was killed while it waited."""
+
+
+class Waiter:
+    """Waits for a watch to end, in this process. ``interrupt`` ends the waiting from a signal handler."""
+
+    def __init__(self) -> None:
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """End the waiting."""
+        self._interrupted.set()
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted.is_set()
+
+    def wait_for(self, watcher: MapRunWatcher) -> Look:
+        """The look that ended the watch.
+
+        :raises Interrupted: somebody ended the waiting.
+        :raises ServiceError: the watch failed.
+        """
+        while True:
+            look = watcher.look()
+            if self.interrupted:
+                raise Interrupted
+            if look.judgement is not None:
+                return look
+            if self._interrupted.wait(look.wait):
+                raise Interrupted
+
+
+def watch_failed(event: Mapping[str, object]) -> AirflowException:
+    """What a trigger that could not watch is for its task: worth another attempt, as the execution goes on."""
+    return AirflowException(f"the execution could not be watched: {event['failed']}")
+
+
+def refused(error: Exception) -> AirflowFailException:
+    """An error that the same attempt again would have again."""
+    return AirflowFailException(str(error))
+
+
+def seconds(value: object, field: str) -> float | None:
+    """A span of time in seconds, given as such or as a timedelta.
+
+    :raises InvalidDefinition: it is none above 0.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return value
+    raise InvalidDefinition(field, f"must be a number of seconds above 0 or a timedelta, got {shown(value)}")
+
+
+def literal(value: object) -> bool:
+    """Whether an argument's value is known when the DAG is parsed: neither a template nor an upstream task's output."""
+    return isinstance(value, str) and not is_template(value)

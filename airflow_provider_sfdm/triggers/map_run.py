@@ -1,0 +1,138 @@
+"""The trigger that watches a map on Step Functions while its task is deferred."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from ..aws.errors import ServiceError, Transient
+from ..compat import BaseTrigger, TriggerEvent, XCom, task_state
+from ..core.executions import MapRun
+from ..core.watching import KILLED, Judgement, Outcome, WatchOptions
+from ..hooks.step_functions import StepFunctionsDistributedMapHook
+from ..stepfunctions.watcher import MapRunWatcher
+
+PROGRESS_KEY = "progress"
+"""Key of the XCom that has a running map's status and counters, as DescribeMapRun spells them."""
+
+log = logging.getLogger(__name__)
+
+
+class MapRunTrigger(BaseTrigger):
+    """Watches an execution with its Map Run, or a Map Run alone, until it ends or a condition is met.
+
+    Its one event is ``{"outcome", "why"}`` (see :class:`~airflow_provider_sfdm.core.watching.Judgement`), or
+    ``{"failed"}`` with a message where the watch itself failed. The counters are logged, and pushed as the XCom
+    ``progress``.
+
+    :param options: ``WatchOptions.to_dict()``.
+    :param hook: the arguments of the hook: connection, Region, certificates, botocore config.
+    :param execution_arn: the execution to watch; or
+    :param map_run_arn: the Map Run to watch.
+    :param killed: the cause with which the execution is stopped when somebody marks or clears the task; None: it runs
+        on then.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Mapping[str, Any],
+        hook: Mapping[str, Any],
+        execution_arn: str | None = None,
+        map_run_arn: str | None = None,
+        killed: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.options = dict(options)
+        self.hook = dict(hook)
+        self.execution_arn = execution_arn
+        self.map_run_arn = map_run_arn
+        self.killed = killed
+        self._has_fired = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = ("options", "hook", "execution_arn", "map_run_arn", "killed")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        # boto3 in threads instead of an asynchronous client: a look is a call or three every few seconds, and the
+        # Airflow connection must be read outside of the event loop as well.
+        event: dict[str, Any]
+        try:
+            watcher = await asyncio.to_thread(self._watcher)
+            while (look := await asyncio.to_thread(watcher.look)).judgement is None:
+                await asyncio.sleep(look.wait)
+            event = event_of(look.judgement)
+        except ServiceError as error:
+            event = {"failed": str(error), "transient": isinstance(error, Transient)}
+        # Airflow kills a trigger that is still busy when its task goes on: nothing may follow.
+        self._has_fired = True
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    def _watcher(self) -> MapRunWatcher:
+        hook = StepFunctionsDistributedMapHook(**self.hook)
+        return MapRunWatcher(
+            hook.polling(),
+            WatchOptions.from_dict(self.options),
+            execution_arn=self.execution_arn,
+            map_run_arn=self.map_run_arn,
+            log=log,
+            on_progress=self._push,
+            renew=lambda: hook.renewed().polling(),
+        )
+
+    def _push(self, map_run: MapRun) -> None:
+        task = self.task_instance
+        if task is None:  # a run of dag.test()
+            return
+        XCom.set(
+            key=PROGRESS_KEY,
+            value=progress_of(map_run),
+            dag_id=task.dag_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            map_index=task.map_index,
+        )
+
+    async def on_kill(self) -> None:
+        """Stop the execution, when somebody marked or cleared the task."""
+        if self._has_fired or self.killed is None or self.execution_arn is None:
+            return
+        # Airflow cuts this coroutine off after a second or so; a thread runs to its end.
+        await asyncio.shield(asyncio.to_thread(self._stop))
+
+    def _stop(self) -> None:
+        task = self.task_instance
+        # Airflow also calls on_kill when another triggerer takes over; then the task is deferred still.
+        if task is not None and self._is_deferred(task):
+            log.info("The task is still deferred: another triggerer watches %s", self.execution_arn)
+            return
+        hook = StepFunctionsDistributedMapHook(**self.hook)
+        stopped = hook.stop(self.execution_arn or "", KILLED, self.killed or "")
+        log.info("%s %s: %s", "Stopped" if stopped else "Has ended already:", self.execution_arn, self.killed)
+
+    @staticmethod
+    def _is_deferred(task: Any) -> bool:
+        return task_state(task.dag_id, task.run_id, task.task_id, task.map_index) == "deferred"
+
+
+def event_of(judgement: Judgement) -> dict[str, Any]:
+    """A judgement as a trigger's event."""
+    return {"outcome": str(judgement.outcome), "why": judgement.why}
+
+
+def judgement_of(event: Mapping[str, Any]) -> Judgement:
+    """The judgement in a trigger's event."""
+    return Judgement(Outcome(event["outcome"]), event["why"])
+
+
+def progress_of(map_run: MapRun) -> dict[str, Any]:
+    """A running map's status and counters, as DescribeMapRun spells them."""
+    return {
+        "mapRunArn": map_run.arn,
+        "status": str(map_run.status),
+        "itemCounts": map_run.item_counts.to_dict(),
+        "executionCounts": map_run.execution_counts.to_dict(),
+    }
