@@ -18,7 +18,7 @@ from .child_group import group_function, mapped_children, unsupported_with_a_gro
 from .compat import BaseOperator, TaskGroup, TriggerRule, conf
 from .core.definition import DistributedMap
 from .core.engines import Engine, as_engine, refuse_unsupported
-from .core.errors import InvalidDefinition, UnsupportedField
+from .core.errors import UnsupportedField
 from .core.values import UNSET
 from .operators.authored import AuthoredMap
 from .operators.outputs import MapRunFolderOf, SummaryOf
@@ -132,6 +132,7 @@ class DistributedMapTaskGroup(TaskGroup):
         elif definition_fields:
             raise TypeError(f"give definition= or its fields, not both: {', '.join(sorted(definition_fields))}")
         self.engine = _engine(engine)
+        _check_options(step_functions or {})
         operator_args |= _given(aws_conn_id=aws_conn_id) | _FIXED
         if self.engine is Engine.STEPFUNCTIONS:
             self._on_step_functions(
@@ -146,7 +147,7 @@ class DistributedMapTaskGroup(TaskGroup):
         if active is not None:
             _check_number(active, "max_active_tis_per_dagrun")
         authored = AuthoredMap.of(definition, input, items)
-        _check_source(authored)
+        authored.check_source()
         super().__init__(group_id, **group_args)
         if next(self.iter_mapped_task_groups(), None) is not None:
             raise ValueError(
@@ -200,10 +201,6 @@ class DistributedMapTaskGroup(TaskGroup):
         # Imported here, as a DAG on the airflow engine needs none of the amazon provider to be parsed.
         from .operators.step_functions import StepFunctionsDistributedMapOperator
 
-        allowed = _parameters(StepFunctionsDistributedMapOperator.__init__) | _AWS_ARGUMENTS
-        for name in options:
-            if name in _OF_THE_GROUP or name not in allowed:
-                raise TypeError(f"step_functions takes arguments of the operator's own, not {name!r}")
         # These are about partitions, of which there are none.
         for name in ("max_active_tis_per_dagrun", "max_active_tis_per_dag", "map_index_template"):
             operator_args.pop(name, None)
@@ -272,6 +269,18 @@ def _engine(given: object) -> Engine:
     return as_engine(given or conf.get(SECTION, "engine", fallback="") or Engine.AIRFLOW)
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what the operator has no argument for: on either engine, or a slip would show in production first."""
+    if not options:
+        return
+    from .operators.step_functions import StepFunctionsDistributedMapOperator
+
+    allowed = _parameters(StepFunctionsDistributedMapOperator.__init__) | _AWS_ARGUMENTS
+    for name in options:
+        if name in _OF_THE_GROUP or name not in allowed:
+            raise TypeError(f"step_functions takes arguments of the operator's own, not {name!r}")
+
+
 def _refuse_outcomes(options: Mapping[str, Any]) -> None:
     for name in _CHANGE_THE_OUTCOME:
         if options.get(name) is not None:
@@ -290,11 +299,3 @@ def _check_partitions(partitions: object, *, has_group: bool) -> None:
 def _check_number(value: object, name: str) -> None:
     if type(value) is not int or value < 1:
         raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
-
-
-def _check_source(authored: AuthoredMap) -> None:
-    """Refuse a map that nobody told where its items are: ItemsPath is "$" then, and the input has no array there."""
-    definition = authored.definition
-    told = definition.item_reader is not None or definition.items is not UNSET or definition.items_path is not None
-    if not told and isinstance(authored.input, Mapping) and not authored.input:
-        raise InvalidDefinition("Items", "there are none: give item_reader=, items=, or input= with items_path=")

@@ -104,6 +104,20 @@ class AirflowApi:
         query = {"map_index": str(map_index), "deserialize": "false", "stringify": "false"}
         return self.get(f"{path}/{_quote(key)}", query)["value"]
 
+    def set_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Mark a task instance, as a person does in the UI."""
+        path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances/{_quote(task_id)}"
+        self._authorized("PATCH", f"/api/v2{path}", {"new_state": state})
+
+    def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a whole run."""
+        self._authorized("PATCH", f"/api/v2/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}", {"state": state})
+
+    def clear(self, dag_id: str, run_id: str, task_ids: list[str]) -> None:
+        """Clear task instances, so that they run again, and the run with them."""
+        body = {"dag_run_id": run_id, "task_ids": task_ids, "dry_run": False, "only_failed": False}
+        self._authorized("POST", f"/api/v2/dags/{_quote(dag_id)}/clearTaskInstances", body)
+
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Return the JSON that a path of the public API answers."""
         suffix = "?" + urllib.parse.urlencode(query) if query else ""

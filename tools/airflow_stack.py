@@ -28,6 +28,7 @@ from tools.processes import HOST, Process, ServerFailed, free_ports, stop_all, w
 # How long, after a DAG file with an error, the others get to show the DAG that is waited for.
 IMPORT_ERROR_PATIENCE = 5.0
 COMPONENTS = ("dag-processor", "scheduler", "api-server")
+TRIGGERER = "triggerer"
 
 
 class AirflowStack:
@@ -35,7 +36,8 @@ class AirflowStack:
 
     `home` becomes AIRFLOW_HOME; what an earlier run left there (database, task logs) is used again. `database_url`
     is a SQLAlchemy URL, by default SQLite in `home`. `environment` is added to the components' environment
-    and so reaches the DAG file and the tasks. `parallelism` is the most task instances that run at once.
+    and so reaches the DAG file and the tasks. `parallelism` is the most task instances that run at once. Without a
+    `triggerer` deferred tasks wait for ever.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class AirflowStack:
         database_url: str | None = None,
         executor: str = "LocalExecutor",
         parallelism: int = 4,
+        triggerer: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._names = (*COMPONENTS, TRIGGERER) if triggerer else COMPONENTS
         self.home = home.resolve()
         self.component_logs = self.home / "logs-components"
         (port,) = free_ports(1)
@@ -100,8 +104,8 @@ class AirflowStack:
             migration = self._run("db-migrate", "db", "migrate")
             if migration.wait(timeout) != 0:
                 migration.check()
-            for component in COMPONENTS:
-                options = ("--skip-serve-logs",) if component == "scheduler" else ()
+            for component in self._names:
+                options = ("--skip-serve-logs",) if component in ("scheduler", TRIGGERER) else ()
                 self._run(component, component, *options)
             wait_until(self.api.healthy, timeout=timeout, processes=self._components)
         except BaseException:
@@ -121,7 +125,7 @@ class AirflowStack:
 
     @property
     def _components(self) -> list[Process]:
-        return [process for process in self._processes if process.name in COMPONENTS]
+        return [process for process in self._processes if process.name in self._names]
 
     @property
     def pids(self) -> dict[str, int]:

@@ -33,6 +33,7 @@ from botocore.exceptions import (
 
 _THROTTLED = {
     "BandwidthLimitExceeded",
+    "KmsThrottlingException",
     "LimitExceededException",
     "PriorRequestNotComplete",
     "RequestLimitExceeded",
@@ -45,7 +46,7 @@ _THROTTLED = {
     "TooManyRequestsException",
     "TransactionInProgressException",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "KmsAccessDeniedException", "UnauthorizedOperation"}
 _CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -60,6 +61,8 @@ _CREDENTIALS = {
     "UnrecognizedClientException",
 }
 _UNREACHABLE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "RequestTimeout"}
+# A server of its own kind (an emulator) that has no such call.
+_UNKNOWN_CALL = {"InvalidAction", "UnknownOperationException"}
 _NOT_FOUND = {"ExecutionDoesNotExist", "StateMachineDoesNotExist", "ResourceNotFound"}
 _ACTION = re.compile(r"(?:not authorized to perform:?|perform) (?P<action>[a-z0-9-]+:[A-Za-z*]+)")
 
@@ -92,11 +95,11 @@ class Unreachable(Transient):
 
 
 class PermissionMissing(ServiceError):
-    """The caller may not do this. ``action`` is the IAM action that is missing, as far as the service says it."""
+    """The caller may not do this. ``action`` is the IAM action that is missing; None where it is the role's trust."""
 
     def __init__(self, operation: str, code: str, reason: str, hint: str = "") -> None:
         super().__init__(operation, code, reason, hint)
-        self.action = missing_action(reason) or f"states:{operation}"
+        self.action = missing_action(reason) or (None if hint else f"states:{operation}")
         if not hint:
             self.hint = f"the IAM action that is missing is {self.action}"
 
@@ -182,14 +185,14 @@ def _refused(operation: str, error: ClientError) -> ServiceError:
         return InvalidStateMachine(operation, code, reason)
     if code == "ExecutionAlreadyExists":
         return ExecutionNameTaken(operation, code, reason)
-    if code == "ExecutionNotRedrivable":
+    if code == "ExecutionNotRedrivable" or (operation == "RedriveExecution" and code in _UNKNOWN_CALL):
         return NotRedrivable(operation, code, reason)
     return ServiceError(operation, code, reason, _HINTS.get(code, ""))
 
 
 def _role_hint(reason: str) -> str:
-    """CreateStateMachine says so when it cannot assume the role; then no action is missing."""
-    if "assume" not in reason and "assumed" not in reason:
+    """CreateStateMachine says so when it cannot assume the role; then no action of the caller is missing."""
+    if missing_action(reason) is not None or "assume" not in reason:
         return ""
     return "role_arn must name a role that exists and that states.amazonaws.com may assume (its trust policy)"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What AWS fills in.
+_NO_LOGGING: dict[str, Any] = {"level": "OFF", "includeExecutionData": False}
 # How often a change of a state machine is tried again that another one got in the way of.
 _ATTEMPTS_AT_CHANGE = 3
 _DESCRIBED_AT_ONCE = 100
@@ -124,6 +127,7 @@ class StepFunctionsCalls(ABC):
                     raise
                 if attempt == _ATTEMPTS_AT_CHANGE:
                     raise
+                time.sleep(attempt)
         raise AssertionError("unreachable")
 
     def _bring_to(self, arn: str, content: StateMachineContent, *, publish: bool, validate: bool) -> StateMachine:
@@ -142,7 +146,9 @@ class StepFunctionsCalls(ABC):
         if found["roleArn"] != content.role_arn:
             changed["roleArn"] = content.role_arn
         logging = content.logging_configuration
-        if logging is not None and dict(logging) != found.get("loggingConfiguration"):
+        if logging is not None and _NO_LOGGING | dict(logging) != _NO_LOGGING | dict(
+            found.get("loggingConfiguration", {})
+        ):
             # AWS wants a definition or a role beside it.
             changed |= {"loggingConfiguration": dict(logging), "roleArn": content.role_arn}
         self._tag(found["stateMachineArn"], content.tags)
@@ -182,7 +188,8 @@ class StepFunctionsCalls(ABC):
         """The version of the revision; AWS makes none where there is one."""
         with calling("PublishStateMachineVersion"):
             published = self.states_client.publish_state_machine_version(
-                stateMachineArn=arn, **({"revisionId": revision} if revision else {})
+                stateMachineArn=arn,
+                revisionId=revision or "INITIAL",  # the name of a revision that is the first
             )
         return published["stateMachineVersionArn"]
 
@@ -253,7 +260,8 @@ class StepFunctionsCalls(ABC):
             found = self.find_execution(execution_arn)
             if found is not None and not found.status.ended:
                 raise
-            return False
+            # A stop whose answer got lost is repeated by the client.
+            return found is not None and (found.error, found.cause) == (error, cause)
         return True
 
     def redrive(self, execution_arn: str, token: str | None = None) -> None:

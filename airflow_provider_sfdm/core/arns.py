@@ -13,6 +13,7 @@ Source: the Step Functions API reference and recorded executions.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -82,6 +83,11 @@ class StatesArn:
 
     def _arn(self, kind: str, rest: str) -> str:
         return f"arn:{self.partition}:states:{self.region}:{self.account}:{kind}:{rest}"
+
+
+def arn_of(given: object, member: str = "executionArn") -> object:
+    """An ARN that is given as such, or as what has it as a member: the summary of a map, say."""
+    return given.get(member) if isinstance(given, Mapping) else given
 
 
 def machine_arn(name: str, region: str, role_arn: str, partition: str) -> str:

@@ -79,6 +79,10 @@ class MapRunCondition:
             raise InvalidDefinition(field, f"{shown(self.comparison)} must be one of {', '.join(_COMPARISONS)}")
         if self.of not in ("items", "executions"):
             raise InvalidDefinition(field, f"counts items or executions, got {shown(self.of)}")
+        numbers: tuple[object, object] = (self.value, self.after)
+        for number in numbers:
+            if number is None or isinstance(number, str):
+                raise InvalidDefinition(field, f"must have a number, got {shown(number)}")
         check_number(self.value, field, 0, 100 if self.percent else None)
         check_integer(self.after, field, 0)
         if self.percentage_of is not None:

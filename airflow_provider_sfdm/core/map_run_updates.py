@@ -96,6 +96,8 @@ class MapRunUpdate(MapRunLimits):
             raise InvalidDefinition("updates", "an update must change something: give max_concurrency=, …")
         if sum(one is not None for one in (self.after, self.at, self.when)) != 1:
             raise InvalidDefinition("updates", "an update has one of after=, at= and when=")
+        if isinstance(self.after, str):
+            raise InvalidDefinition("updates.after", f"must be a number, got {shown(self.after)}")
         check_number(self.after, "updates.after", 0)
         if self.at is not None and not _TIME.fullmatch(str(self.at)):
             raise InvalidDefinition("updates.at", f'must be a time of day such as "22:00", got {shown(self.at)}')
@@ -104,8 +106,10 @@ class MapRunUpdate(MapRunLimits):
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise InvalidDefinition("updates.timezone", f"there is no time zone {shown(self.timezone)}") from error
         if self.when is not None:
-            (condition,) = as_conditions(self.when, "updates.when")
-            object.__setattr__(self, "when", condition)
+            conditions = as_conditions(self.when, "updates.when")
+            if len(conditions) != 1:
+                raise InvalidDefinition("updates.when", f"must be one condition, got {shown(self.when)}")
+            object.__setattr__(self, "when", conditions[0])
 
     def limits(self) -> MapRunLimits:
         """The limits by themselves."""
@@ -190,7 +194,7 @@ def _update(given: object) -> MapRunUpdate:
 def _last(time: str, zone: ZoneInfo, now: float) -> float:
     """When the clock last showed this time of day."""
     hour, minute = (int(part) for part in time.split(":"))
-    day = datetime.fromtimestamp(now, zone).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    day = datetime.fromtimestamp(now, zone).replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
     if day.timestamp() > now:
         day = (day.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=zone)
     return day.timestamp()

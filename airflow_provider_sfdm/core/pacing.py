@@ -18,8 +18,8 @@ _JITTER = 0.2
 class Pace:
     """When to look next. ``interval`` is the author's own, in seconds, in place of the adaptive one.
 
-    Throttling doubles the spacing, each time, up to ten minutes; each call that passes takes a quarter of that back:
-    so that maps that share an account settle where the quota lets all of them pass.
+    Throttling doubles the spacing, each time, up to ten minutes; each call that passes takes a tenth of that back: so
+    that maps that share an account settle where the quota lets nearly all of them pass.
     """
 
     def __init__(self, interval: float | None = None) -> None:
@@ -32,7 +32,7 @@ class Pace:
 
     def passed(self) -> None:
         """A call was answered."""
-        self._factor = max(1.0, self._factor * 0.75)
+        self._factor = max(1.0, self._factor * 0.9)
 
     def wait(self, age: float, random: float) -> float:
         """Seconds until the next look at a map that has run for ``age`` seconds; ``random`` is in 0 … 1.

@@ -6,7 +6,7 @@ Source: "IAM policies for using Distributed Map states" in the AWS Step Function
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .arns import ArnKind, StatesArn
@@ -20,6 +20,7 @@ from .writer import ResultWriter
 _TASK = re.compile(
     r"arn:aws(?:-[a-z0-9-]+)?:states:::(?P<sdk>aws-sdk:)?(?P<service>[a-z0-9-]+):(?P<action>[A-Za-z0-9]+)"
 )
+_PARTIAL_ARN = re.compile(r"\d{12}:function:")
 # Where IAM's name of a service is not the SDK's.
 _SERVICES = {
     "sfn": "states",
@@ -29,6 +30,10 @@ _SERVICES = {
     "elasticloadbalancingv2": "elasticloadbalancing",
     "emrcontainers": "emr-containers",
     "cognitoidentityprovider": "cognito-idp",
+    "apigatewayv2": "apigateway",
+    "bedrockruntime": "bedrock",
+    "rdsdata": "rds-data",
+    "redshiftdata": "redshift-data",
 }
 # Where the permission is not called like the action.
 _ACTIONS = {
@@ -38,7 +43,18 @@ _ACTIONS = {
     "s3:HeadObject": ("s3:GetObject",),
     "s3:HeadBucket": ("s3:ListBucket",),
     "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
+    "apigateway:Invoke": ("execute-api:Invoke",),
+    "elasticmapreduce:CreateCluster": ("elasticmapreduce:RunJobFlow", "iam:PassRole"),
+    "http:Invoke": (
+        "states:InvokeHTTPEndpoint",
+        "events:RetrieveConnectionCredentials",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+    ),
 }
+# What Distributed Maps inside of children do.
+_READING = ("s3:GetObject", "s3:ListBucket")
+_WRITING = ("s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
 # What an optimized integration that waits for its job (.sync) does besides starting it.
 _EVENTS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
 _SYNC = {
@@ -95,12 +111,11 @@ def _reading(reader: ItemReader, s3: str) -> list[dict[str, Any]]:
 
 
 def _writing(writer: ResultWriter, s3: str) -> list[dict[str, Any]]:
-    if writer.bucket is None and writer.arguments is None:
+    if writer.bucket is None and writer.url is None and writer.arguments is None:
         return []  # the results are the state's output
     prefix = _known(writer.prefix, "") if writer.arguments is None else "*"
     place = f"{s3}{_known(writer.bucket)}/{'' if prefix in ('', '*') else f'{prefix}/'}*"
-    actions = ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]
-    return [_allow(actions, [place])]
+    return [_allow(list(_WRITING), [place])]
 
 
 def _child_statements(definition: DistributedMap, arn: StatesArn) -> Iterator[dict[str, Any]]:
@@ -110,8 +125,10 @@ def _child_statements(definition: DistributedMap, arn: StatesArn) -> Iterator[di
     if not isinstance(processor, AslProcessor):
         return
     actions: set[str] = set()
-    for _, task in all_states(processor.states):
-        resource = task.get("Resource") if task.get("Type") == "Task" else None
+    for _, state in all_states(processor.states):
+        actions.update(_READING if "ItemReader" in state else ())
+        actions.update(_WRITING if "Resource" in _part(state, "ResultWriter") else ())
+        resource = state.get("Resource") if state.get("Type") == "Task" else None
         if not isinstance(resource, str):
             continue
         if FUNCTION_ARN.fullmatch(resource):
@@ -129,10 +146,17 @@ def _actions(task: re.Match[str], *, waits: bool) -> Iterable[str]:
 
 
 def _invoking(function: str, arn: StatesArn) -> dict[str, Any]:
-    if function != "*" and not function.startswith("arn:"):
+    if _PARTIAL_ARN.match(function):
+        function = f"arn:{arn.partition}:lambda:{arn.region}:{function}"
+    elif function != "*" and not function.startswith("arn:"):
         function = f"arn:{arn.partition}:lambda:{arn.region}:{arn.account}:function:{function}"
     versions = [] if function == "*" or function.count(":") > 6 else [f"{function}:*"]
     return _allow(["lambda:InvokeFunction"], [function, *versions])
+
+
+def _part(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = state.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _known(text: object, absent: str = "*") -> str:

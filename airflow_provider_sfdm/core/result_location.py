@@ -56,7 +56,9 @@ def _argument(arguments: Mapping[str, Any], name: str, map_state: Mapping[str, A
             raise StatesRuntime(f"{path} is not known")
         scope = Scope(state_input, {})
         inside = map_state.get("InputPath", "$")
-        if inside is not None and inside != "$":
+        if inside is None:
+            scope = Scope({}, {})
+        elif inside != "$":
             scope = Scope(compile_path(inside, "InputPath").evaluate(scope), {})
         value = compile_path(path, f"{name}.$").evaluate(scope)
     if value is None:

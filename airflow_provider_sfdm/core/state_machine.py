@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 from .asl import to_asl
+from .asl_processor import Children, processor_to_asl
 from .asl_states import all_states
 from .definition import DistributedMap
 from .errors import DataLimitExceeded, InvalidDefinition, UnsupportedField
 from .json import dumps
+from .processors import as_processor
 from .values import UNSET, QueryLanguage, is_jsonata, json_copy, strings
 
+JSONPATH = QueryLanguage.JSONPATH
+_CONTEXT_INPUT = re.compile(r"((?:\$\$|\$states\.context)\.Execution\.Input)(?![A-Za-z0-9_])")
 MAX_INPUT_BYTES = 262_144
 """AWS's limit for the input of an execution."""
 
@@ -25,21 +30,22 @@ def state_machine_of(definition: DistributedMap) -> dict[str, Any]:
     :raises UnsupportedField: what Step Functions cannot run.
     """
     # AWS wants names of states to be unique in a whole machine.
-    taken = {name for name, _ in all_states(getattr(definition.item_processor, "states", {}))}
+    children = processor_to_asl(Children(as_processor(definition.item_processor), definition.execution_type), JSONPATH)
+    taken = {name for name, _ in all_states(children["States"])}
     name = _free_name("Map", taken)
     if not _hands_items_over(definition):
         return {"StartAt": name, "States": {name: to_asl(definition)}}
     if definition.query_language is QueryLanguage.JSONPATH:
         around = dict(definition.state_fields)
         around["InputPath"] = _inside_input(around.get("InputPath", "$"))
-        state = to_asl(
-            replace(definition, items=UNSET, items_path="$$.Execution.Input.items", state_fields=around),
-        )
+        state = _of_inner_input(to_asl(replace(definition, items=UNSET, state_fields=around)))
+        state["ItemsPath"] = "$$.Execution.Input.items"
         return {"StartAt": name, "States": {name: state}}
     # JSONata has no InputPath.
     first = _free_name("Input", taken)
     only_input = {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $states.input.input %}", "Next": name}
-    state = to_asl(replace(definition, items="{% $states.context.Execution.Input.items %}"))
+    state = _of_inner_input(to_asl(replace(definition, items=[])))
+    state["Items"] = "{% $states.context.Execution.Input.items %}"
     return {"StartAt": first, "States": {first: only_input, name: state}}
 
 
@@ -65,7 +71,10 @@ def execution_input(definition: DistributedMap, run_input: Any, items: Any = UNS
             raise InvalidDefinition("Items", f"must be an array or an object, got {type(items).__name__}")
         content = {"input": content, "items": listed}
         hint = "write the items to S3, and read them with S3JsonItemReader or S3JsonLItemReader"
-    text = dumps(content)
+    try:
+        text = dumps(content)
+    except ValueError as error:
+        raise InvalidDefinition("input", f"is no JSON: {error}") from error
     if len(text) > MAX_INPUT_BYTES:
         raise DataLimitExceeded(
             f"the input of the execution has {len(text):,} bytes, and Step Functions takes {MAX_INPUT_BYTES:,}: {hint}"
@@ -83,6 +92,23 @@ def _inside_input(path: str | None) -> str | None:
     if path is None or (not path.startswith(("$.", "$[")) and path != "$"):
         return path  # null, the context object, or a variable
     return f"$.input{path[1:]}"
+
+
+def _of_inner_input(state: dict[str, Any]) -> dict[str, Any]:
+    """The Map state with the context object's ``Execution.Input`` being the map's input, as on the other engine."""
+    own = {name: value for name, value in state.items() if name != "ItemProcessor"}
+    rewritten: dict[str, Any] = _rewritten(own)
+    return rewritten | {"ItemProcessor": state["ItemProcessor"]}
+
+
+def _rewritten(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _rewritten(member, name) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_rewritten(member, key) for member in value]
+    if isinstance(value, str) and (key.endswith((".$", "Path")) or is_jsonata(value)):
+        return _CONTEXT_INPUT.sub(r"\1.input", value)
+    return value
 
 
 def _refuse_selector_of_members(definition: DistributedMap) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..compat import Context, XComArg
 from ..core.definition import DistributedMap
+from ..core.errors import InvalidDefinition
 from ..core.json import dumps
 from ..core.paths import JsonPath
 from ..core.processors import AslProcessor
@@ -61,6 +62,16 @@ class AuthoredMap:
             shown["input"] = _view(self.input)
         return shown
 
+    def check_source(self) -> None:
+        """Refuse a map that nobody told where its items are: ItemsPath is "$" then, and the input has no array there.
+
+        :raises InvalidDefinition: there are none.
+        """
+        definition = self.definition
+        told = definition.item_reader is not None or definition.items is not UNSET or definition.items_path is not None
+        if not told and isinstance(self.input, Mapping) and not self.input:
+            raise InvalidDefinition("Items", "there are none: give item_reader=, items=, or input= with items_path=")
+
     def set_upstream_of(self, operator: Any) -> None:
         """Make the tasks whose output is in ``items`` or ``input`` upstream tasks of ``operator``."""
         XComArg.apply_upstream_relationship(operator, (self.definition.items, self.input))
@@ -95,7 +106,7 @@ def _view(value: Any) -> Any:
     if isinstance(value, JsonPath):
         return str(value)
     if isinstance(value, AslProcessor):
-        return {"type": type(value).__name__, "states": list(value.states)}
+        return {"type": type(value).__name__, "states": [name for name in value.states if not is_template(name)]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__, **_view_fields(value)}
     if isinstance(value, Mapping):

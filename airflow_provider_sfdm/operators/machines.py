@@ -42,7 +42,9 @@ class MachineSource:
             raise TypeError("give definition= (a DistributedMap or a whole state machine) or state_machine_arn=")
         if isinstance(definition, DistributedMap):
             refuse_unsupported(definition, engine=Engine.STEPFUNCTIONS)
-            return cls(authored=AuthoredMap.of(definition, input, items))
+            authored = AuthoredMap.of(definition, input, items)
+            authored.check_source()
+            return cls(authored=authored)
         if items is not UNSET:
             raise TypeError("items= goes with a DistributedMap; a state machine gets them in its input=")
         if definition is not None:
@@ -115,7 +117,10 @@ def plain_input(given: Any) -> str:
             given = json.loads(given)
         except ValueError as error:
             raise InvalidDefinition("input", f"is not JSON: {error}") from error
-    text = dumps(json_copy(given, "input"))
+    try:
+        text = dumps(json_copy(given, "input"))
+    except ValueError as error:
+        raise InvalidDefinition("input", f"is no JSON: {error}") from error
     if len(text) > MAX_INPUT_BYTES:
         raise DataLimitExceeded(
             f"the input of the execution has {len(text):,} bytes, and Step Functions takes {MAX_INPUT_BYTES:,}: put it "

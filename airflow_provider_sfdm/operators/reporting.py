@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
 from ..aws.errors import ServiceError
-from ..compat import XCOM_RETURN_KEY, Context
-from ..core.conditions import Conditions, MapRunCondition
+from ..compat import XCOM_RETURN_KEY, Context, XComArg
+from ..core.conditions import Conditions, check_conditions
 from ..core.counters import counted
 from ..core.executions import Execution, MapRun
 from ..core.summary import MapRunSummary
@@ -65,11 +66,19 @@ def message_of(summary: MapRunSummary, judgement: Judgement) -> str:
     return "; ".join(parts)
 
 
-def as_text(given: Conditions) -> Any:
-    """Conditions as Airflow can render and show them."""
-    if given is None or isinstance(given, str):
+def authored_conditions(given: Conditions | XComArg, field: str) -> Any:
+    """Conditions as Airflow can render and show them, checked as far as they are known when the DAG is parsed.
+
+    :raises InvalidDefinition: one of them is none.
+    """
+    if given is None or isinstance(given, XComArg):
         return given
-    return [str(one) for one in ([given] if isinstance(given, MapRunCondition) else given)]
+    if isinstance(given, str):
+        check_conditions(given, field)
+        return given
+    several = list(given) if isinstance(given, Iterable) else [given]
+    check_conditions(several, field)
+    return [str(one) for one in several]
 
 
 def _log(task: Any, summary: MapRunSummary, judgement: Judgement) -> None:

@@ -14,7 +14,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from ..aws.errors import ExecutionNameTaken, InvalidStateMachine, ServiceError
 from ..compat import AirflowException, AirflowFailException, Context, XComArg, conf
 from ..core.arns import MAX_NAME, ArnKind, StatesArn, plain_name, role_account
-from ..core.conditions import Conditions, as_conditions, check_conditions
+from ..core.conditions import Conditions, as_conditions
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.executions import Execution, MapRun
 from ..core.map_run_updates import MapRunUpdate, as_updates
@@ -29,13 +29,11 @@ from ..links.step_functions import (
 )
 from ..stepfunctions.beginning import Attempt, Beginning, Begun, OnRetry, RedriveRefused, as_on_retry, redrive_earlier
 from ..stepfunctions.watcher import MapRunWatcher
-from ..triggers.map_run import PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
+from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
 from .machines import MachineOptions, MachineSource, configured_role, map_run_of, plain_input
-from .reporting import as_text, message_of, report_on
+from .reporting import authored_conditions, message_of, report_on
 from .waiting import Interrupted, Waiter, literal, refused, seconds, watch_failed
 
-MAP_RUN_KEY = "map_run"
-"""Key of the XCom that tells, from the start, which execution the task watches."""
 # Names of further executions of a task instance end in -2, -3, …
 _NAME_LIMIT = MAX_NAME - 4
 # The kill must not outlast the five seconds that Airflow gives a task to end.
@@ -187,10 +185,8 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         self.input = None if authored or input is UNSET else input
         self.execution_name = execution_name
         self.on_retry = as_on_retry(on_retry)
-        check_conditions(fail_when, "fail_when")
-        check_conditions(succeed_when, "succeed_when")
-        self.fail_when = as_text(fail_when)
-        self.succeed_when = as_text(succeed_when)
+        self.fail_when = authored_conditions(fail_when, "fail_when")
+        self.succeed_when = authored_conditions(succeed_when, "succeed_when")
         self.updates = as_updates(updates)
         self.map_label = map_label
         self.timeout = seconds(timeout, "timeout")
@@ -284,10 +280,11 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     def _show(self, context: Context, execution_arn: str) -> None:
         """Links and the execution's ARN, from the start on."""
         execution = StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION)
-        context["ti"].xcom_push(MAP_RUN_KEY, {"executionArn": execution_arn})
+        ti = context["ti"]
+        ti.xcom_push(MAP_RUN_KEY, {"executionArn": execution_arn, "attempt": ti.try_number})
         self._link(context, StateMachineDetailsLink, state_machine_arn=execution.machine_arn)
         self._link(context, StateMachineExecutionsDetailsLink, execution_arn=execution_arn)
-        self.log.info("%s", execution_url(execution_arn))
+        self.log.info("In the AWS console: %s", execution_url(execution_arn))
 
     def _link(self, context: Context, link: Any, **what: str) -> None:
         where = {"region_name": self.hook.conn_region_name, "aws_partition": self.hook.conn_partition}

@@ -10,13 +10,13 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ServiceError
 from ..compat import AirflowException, Context
-from ..core.arns import ArnKind, StatesArn
+from ..core.arns import ArnKind, StatesArn, arn_of
 from ..core.counters import MapRunStatus
 from ..core.errors import InvalidDefinition
 from ..core.map_run_updates import MapRunLimits
-from ..core.values import is_template, shown
+from ..core.values import shown
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
-from .waiting import literal, refused
+from .waiting import is_late, literal, refused
 
 _LIMITS = ("max_concurrency", "tolerated_failure_count", "tolerated_failure_percentage")
 
@@ -26,12 +26,13 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
 
     ::
 
-        UpdateMapRunOperator(task_id="slow_down", execution_arn="{{ … }}", max_concurrency=10)
+        UpdateMapRunOperator(task_id="slow_down", map_run_arn="{{ params.map_run_arn }}", max_concurrency=10)
 
     Returns the ARNs of the Map Runs that it changed. One that has ended is left: that is no failure.
 
     :param map_run_arn: the Map Run (templated); or
-    :param execution_arn: an execution, whose running Map Runs are all changed (templated).
+    :param execution_arn: an execution, whose running Map Runs are all changed (templated): its ARN, or the summary of a
+        map.
     :param max_concurrency: the new MaxConcurrency (templated); 0 stands for 10,000.
     :param tolerated_failure_count: the new ToleratedFailureCount (templated).
     :param tolerated_failure_percentage: the new ToleratedFailurePercentage (templated).
@@ -68,7 +69,11 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
         given = {name: getattr(self, name) for name in _LIMITS}
         if all(value is None for value in given.values()):
             raise InvalidDefinition("limits", f"give one of {', '.join(_LIMITS)}")
-        MapRunLimits(**{name: value for name, value in given.items() if not is_template(value)})
+        MapRunLimits(**{name: value for name, value in given.items() if not is_late(value)})
+
+    @property
+    def _execution_arn(self) -> str:
+        return StatesArn.parse(arn_of(self.execution_arn), "execution_arn", ArnKind.EXECUTION).text
 
     def execute(self, context: Context) -> list[str]:
         try:
@@ -76,7 +81,7 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
             found = (
                 [self.map_run_arn]
                 if self.map_run_arn is not None
-                else [run.arn for run in self.hook.list_map_runs(self.execution_arn)]
+                else [run.arn for run in self.hook.list_map_runs(self._execution_arn)]
             )
             running = [arn for arn in found if self.hook.get_map_run(arn).status is MapRunStatus.RUNNING]
             for arn in running:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import timedelta
 
-from ..compat import AirflowException, AirflowFailException
+from ..compat import AirflowException, AirflowFailException, XComArg
 from ..core.errors import InvalidDefinition
 from ..core.values import is_template, shown
 from ..stepfunctions.watcher import Look, MapRunWatcher
@@ -68,6 +68,11 @@ def seconds(value: object, field: str) -> float | None:
     raise InvalidDefinition(field, f"must be a number of seconds above 0 or a timedelta, got {shown(value)}")
 
 
+def is_late(value: object) -> bool:
+    """Whether an argument's value is known in the run only: a template, or an upstream task's output."""
+    return is_template(value) or isinstance(value, XComArg)
+
+
 def literal(value: object) -> bool:
-    """Whether an argument's value is known when the DAG is parsed: neither a template nor an upstream task's output."""
+    """Whether an argument is a text that is known when the DAG is parsed."""
     return isinstance(value, str) and not is_template(value)

@@ -11,13 +11,13 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ServiceError
 from ..compat import AirflowException, Context, PokeReturnValue, conf
-from ..core.arns import ArnKind, StatesArn
-from ..core.conditions import Conditions, as_conditions, check_conditions
+from ..core.arns import ArnKind, StatesArn, arn_of
+from ..core.conditions import Conditions, as_conditions
 from ..core.errors import InvalidDefinition
 from ..core.watching import Judgement, Outcome, WatchOptions
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..links.step_functions import MapRunLink, StateMachineExecutionsDetailsLink
-from ..operators.reporting import as_text, message_of, report_on
+from ..operators.reporting import authored_conditions, message_of, report_on
 from ..operators.waiting import literal, refused, seconds, watch_failed
 from ..stepfunctions.watcher import Look, MapRunWatcher
 from ..triggers.map_run import PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
@@ -28,14 +28,15 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
 
     ::
 
-        MapRunSensor(task_id="enough", execution_arn="{{ … }}", succeed_when="succeeded >= 95%", mode="reschedule")
+        MapRunSensor(task_id="enough", execution_arn=started.output, succeed_when="succeeded >= 95%", mode="reschedule")
 
     It succeeds when the execution (or the Map Run) succeeded or a ``succeed_when`` condition is met, and returns the
     summary, as the operator does; it fails when it ended otherwise, or a ``fail_when`` condition is met. It changes and
     stops nothing. ``timeout`` (seconds of wall time), ``poke_interval``, ``mode`` and ``soft_fail`` are those of any
     sensor; with ``deferrable`` the triggerer watches.
 
-    :param execution_arn: the execution to watch (templated); or
+    :param execution_arn: the execution to watch (templated): its ARN, or the summary of a map, as the operator returns
+        it; or
     :param map_run_arn: the Map Run to watch (templated).
     :param map_label: the Label of the Map state, where the execution has several; default: the newest Map Run.
     :param succeed_when: conditions for going on (templated), such as ``"succeeded >= 95%"``.
@@ -74,13 +75,11 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
             StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
         if literal(map_run_arn):
             StatesArn.parse(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
-        check_conditions(succeed_when, "succeed_when")
-        check_conditions(fail_when, "fail_when")
         self.execution_arn = execution_arn
         self.map_run_arn = map_run_arn
         self.map_label = map_label
-        self.succeed_when = as_text(succeed_when)
-        self.fail_when = as_text(fail_when)
+        self.succeed_when = authored_conditions(succeed_when, "succeed_when")
+        self.fail_when = authored_conditions(fail_when, "fail_when")
         self.deferrable = deferrable
         self.poll_interval = seconds(poll_interval, "poll_interval")
         self._watching: MapRunWatcher | None = None
@@ -95,7 +94,7 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
             trigger=MapRunTrigger(
                 options=self._options().to_dict(),
                 hook=self._hook_parameters,
-                execution_arn=self.execution_arn,
+                execution_arn=self._execution_arn,
                 map_run_arn=self.map_run_arn,
             ),
             method_name=self.execute_complete.__name__,
@@ -114,13 +113,20 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._done(context, look, look.judgement))
 
+    @property
+    def _execution_arn(self) -> str | None:
+        if self.execution_arn is None:
+            return None
+        kinds = (ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
+        return StatesArn.parse(arn_of(self.execution_arn), "execution_arn", *kinds).text
+
     def _look(self, context: Context) -> Look:
         try:
             if self._watching is None:
                 self._watching = MapRunWatcher(
                     self.hook.polling(),
                     self._options(),
-                    execution_arn=self.execution_arn,
+                    execution_arn=self._execution_arn,
                     map_run_arn=self.map_run_arn,
                     log=self.log,
                     on_progress=lambda map_run: context["ti"].xcom_push(PROGRESS_KEY, progress_of(map_run)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 
 from ..aws.errors import ExecutionNameTaken, NotFound, NotRedrivable
 from ..aws.step_functions import StepFunctionsCalls, same_input
-from ..core.arns import ArnKind, StatesArn
+from ..core.arns import ArnKind, StatesArn, arn_of
 from ..core.executions import Execution, ExecutionStatus, RedriveStatus
 from ..core.values import choice
 
@@ -64,9 +63,10 @@ class Attempt:
     key: str = ""
     """The task instance, in text."""
 
-    def token(self, execution_arn: str) -> str:
-        """One that makes a redrive that this attempt asks for twice one redrive."""
-        return sha256(f"{execution_arn}|{self.key}|{self.number}".encode()).hexdigest()
+    def token(self, execution: Execution) -> str:
+        """One that makes a redrive that this attempt asks for twice one redrive; the next redrive has another."""
+        text = f"{execution.arn}|{execution.redrive_count}|{self.key}|{self.number}"
+        return sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def redrive(calls: StepFunctionsCalls, found: Execution, attempt: Attempt, memor
     if (why_not := not_redrivable(found)) is not None:
         raise NotRedrivable("RedriveExecution", "ExecutionNotRedrivable", why_not)
     _remember(memory, found.arn, attempt.number)
-    calls.redrive(found.arn, attempt.token(found.arn))
+    calls.redrive(found.arn, attempt.token(found))
     log.info("Redriving %s, for the %s time: what succeeded is not run again", found.arn, found.redrive_count + 1)
     return Begun(found.arn, found.redrive_count + 1)
 
@@ -191,8 +191,7 @@ def redrive_earlier(calls: StepFunctionsCalls, target: object, attempt: Attempt,
 
     :raises RedriveRefused: it has succeeded, cannot be redriven, or there is none.
     """
-    arn = target.get("executionArn") if isinstance(target, Mapping) else target
-    parsed = StatesArn.parse(arn, "redrive", ArnKind.EXECUTION)
+    parsed = StatesArn.parse(arn_of(target), "redrive", ArnKind.EXECUTION)
     try:
         found = calls.get_execution(parsed.text)
     except NotFound as error:

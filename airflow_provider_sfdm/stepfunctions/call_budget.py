@@ -6,7 +6,7 @@ import threading
 
 REFILL = 0.5
 """Calls a second for an account and Region: half of what AWS refills, as this is hardly the only process."""
-BURST = 20
+BURST = 50
 
 
 class CallBudget:

@@ -31,6 +31,8 @@ RECORDS_LOOKED_AT = 10_000
 CHILDREN_LOOKED_AT = 25
 """Failed children of each kind that are asked one by one where there are no result files: a call each."""
 _FAILED = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT)
+# What a child without an error failed with: one that ran out of time, or a Fail state that names none.
+_NAMELESS = {ExecutionStatus.FAILED: "FAILED", ExecutionStatus.TIMED_OUT: "States.Timeout"}
 
 
 def summary_of(
@@ -135,8 +137,8 @@ def count_errors(
         if manifest is not None:
             failed = MapRunResults.from_manifest(manifest, connections).failed()
             for child in islice(failed, RECORDS_LOOKED_AT):
-                if child.error is not None and child.status in _FAILED:
-                    errors[child.error] += 1
+                if child.status in _FAILED:
+                    errors[child.error or _NAMELESS[ExecutionStatus(child.status)]] += 1
             return dict(errors.most_common())
     except (StatesError, StorageError) as error:
         log.info("The result files cannot be read, so some failed children are asked: %s", error)
@@ -144,7 +146,7 @@ def count_errors(
     try:
         for status in _FAILED:
             for described in islice(calls.list_children(map_run.arn, status, described=True), CHILDREN_LOOKED_AT):
-                errors[described.error or str(status)] += 1
+                errors[described.error or _NAMELESS[status]] += 1
     except ServiceError as error:
         log.warning("Which errors the failed children had is not known: %s", error)
     return dict(errors.most_common())

@@ -18,8 +18,8 @@ from ..aws.step_functions import StepFunctionsCalls
 from ..core.arns import ArnKind, StatesArn
 from ..core.counters import MapRunStatus, in_words
 from ..core.executions import Execution, MapRun
-from ..core.map_run_updates import UpdateSchedule
-from ..core.pacing import Pace
+from ..core.map_run_updates import MapRunLimits, UpdateSchedule
+from ..core.pacing import LONGEST_BACK_OFF, Pace
 from ..core.watching import STOP_ERRORS, Judgement, Outcome, WatchOptions, judge
 from . import call_budget
 
@@ -79,10 +79,13 @@ class MapRunWatcher:
         self._dice = dice
         self._pace = Pace(options.poll_interval)
         self._schedule = UpdateSchedule(options.updates)
+        self._unsent = MapRunLimits()
+        self._last_age = 0.0
         self._map_run: MapRun | None = None
         self._judged: Judgement | None = None
         self._began_at = clock()
         self._failing_since: float | None = None
+        self._failures = 0
         self._renewed = False
         self._logged_at = 0.0
         self._logged = ""
@@ -94,7 +97,7 @@ class MapRunWatcher:
             found = self._look(now)
         except (Transient, CredentialsRefused) as error:
             return Look(None, self._after(error, now), map_run=self._map_run)
-        self._failing_since, self._renewed = None, False
+        self._failing_since, self._failures, self._renewed = None, 0, False
         return found
 
     def _look(self, now: float) -> Look:
@@ -112,7 +115,8 @@ class MapRunWatcher:
         if judged is None:
             if map_run is not None and map_run.status is MapRunStatus.RUNNING:
                 self._update(map_run, now)
-            return Look(None, self._pace.wait(self._age(execution, map_run, now), self._dice()), execution, map_run)
+            self._last_age = self._age(execution, map_run, now)
+            return Look(None, self._pace.wait(self._last_age, self._dice()), execution, map_run)
         if not ended and execution is not None and self._must_stop(judged.outcome):
             if self._judged is None:
                 self._stop(execution, judged)
@@ -196,7 +200,8 @@ class MapRunWatcher:
         self._calls.stop(execution.arn, STOP_ERRORS[judged.outcome], judged.why or judged.outcome)
 
     def _update(self, map_run: MapRun, now: float) -> None:
-        limits = self._schedule.due(map_run, now)
+        # With what did not get through the last time.
+        limits = self._unsent = self._schedule.due(map_run, now).over(self._unsent).changes(map_run)
         if not limits:
             return
         try:
@@ -207,14 +212,16 @@ class MapRunWatcher:
             self._log.info("%s has ended before its limits could be changed", map_run.arn)
         else:
             self._log.info("Changed %s: %s", map_run.arn, limits)
+        self._unsent = MapRunLimits()
 
     def _tell(self, map_run: MapRun, now: float) -> None:
         text = f"map run {map_run.status}: {in_words(map_run.item_counts, map_run.execution_counts)}"
-        first = not self._logged
-        if text == self._logged or (not first and now - self._logged_at < _LOG_SECONDS):
+        ended = map_run.status is not MapRunStatus.RUNNING
+        if text == self._logged or (self._logged and not ended and now - self._logged_at < _LOG_SECONDS):
             return
         self._logged, self._logged_at = text, now
-        self._log.info("%s", text)
+        if not ended:  # whoever asked for the watch tells the end
+            self._log.info("%s", text)
         if self._on_progress is not None:
             self._on_progress(map_run)
 
@@ -239,8 +246,13 @@ class MapRunWatcher:
             self._failing_since = now
         if now - self._failing_since > GIVE_UP_AFTER:
             raise error
-        self._pace.throttled()
-        wait = self._pace.wait(0.0, self._dice())
+        if isinstance(error, Throttled):
+            self._pace.throttled()
+            wait = self._pace.wait(self._last_age, self._dice())
+        else:
+            # Unlike too many calls this is over at once when it is over.
+            self._failures += 1
+            wait = min(self._pace.wait(self._last_age, self._dice()) * 2.0**self._failures, LONGEST_BACK_OFF)
         level = logging.INFO if isinstance(error, Throttled) else logging.WARNING
         self._log.log(level, "%s; looking again in %.0f seconds", error, wait)
         return wait

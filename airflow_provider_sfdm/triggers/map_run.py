@@ -14,6 +14,8 @@ from ..core.watching import KILLED, Judgement, Outcome, WatchOptions
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..stepfunctions.watcher import MapRunWatcher
 
+MAP_RUN_KEY = "map_run"
+"""Key of the XCom that tells from the start which execution a task watches (``executionArn``), and in which attempt."""
 PROGRESS_KEY = "progress"
 """Key of the XCom that has a running map's status and counters, as DescribeMapRun spells them."""
 
@@ -104,18 +106,24 @@ class MapRunTrigger(BaseTrigger):
         await asyncio.shield(asyncio.to_thread(self._stop))
 
     def _stop(self) -> None:
-        task = self.task_instance
-        # Airflow also calls on_kill when another triggerer takes over; then the task is deferred still.
-        if task is not None and self._is_deferred(task):
-            log.info("The task is still deferred: another triggerer watches %s", self.execution_arn)
+        if self.task_instance is not None and _another_triggerer_has_it(self.task_instance):
+            log.info("Another triggerer watches %s now", self.execution_arn)
             return
         hook = StepFunctionsDistributedMapHook(**self.hook)
         stopped = hook.stop(self.execution_arn or "", KILLED, self.killed or "")
         log.info("%s %s: %s", "Stopped" if stopped else "Has ended already:", self.execution_arn, self.killed)
 
-    @staticmethod
-    def _is_deferred(task: Any) -> bool:
-        return task_state(task.dag_id, task.run_id, task.task_id, task.map_index) == "deferred"
+
+def _another_triggerer_has_it(task: Any) -> bool:
+    """Whether the task waits as it did: Airflow calls on_kill also when another triggerer takes a trigger over.
+
+    A task that was cleared may be deferred again by now; that is another attempt of it, which the XCom tells.
+    """
+    where = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
+    if task_state(**where) != "deferred":
+        return False
+    map_run = XCom.get_one(key=MAP_RUN_KEY, **where)
+    return isinstance(map_run, dict) and map_run.get("attempt") == task.try_number
 
 
 def event_of(judgement: Judgement) -> dict[str, Any]:
