@@ -1,6 +1,7 @@
-"""Maps on Step Functions under a real scheduler and triggerer, against a real HTTP server with Map Runs.
+"""Maps on Step Functions under a real scheduler and triggerer, each case in a task that waits and in a deferred one.
 
-ministack has no redrive and lets the Map Run of a stopped execution run on; what needs those is in tests/stepfunctions.
+Two real HTTP servers answer: an emulator that runs the states (ministack), and one that follows a script, for what no
+emulator does: redrives, and Map Runs that end with their execution.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ import io
 import os
 import shutil
 import signal
-import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import psutil
 import pytest
 
 from airflow_provider_sfdm.aws.step_functions import StepFunctions
-from airflow_provider_sfdm.core.executions import Execution
+from tests.stepfunctions.scripted import ScriptedStepFunctions
+from tests.stepfunctions.scripted_model import Child, Map, Step
 from tools import servers
 from tools.airflow_api import DagRun
 from tools.airflow_stack import AirflowStack
@@ -30,23 +31,25 @@ from tools.servers import REGION, S3Endpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODES = ("waits", "deferred")
+# The emulator's Map Runs end by the clock; so long that no test sees it.
+LONG = 300
 
 pytestmark = pytest.mark.scheduler
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running Airflow whose aws_default is the server."""
+    """A running Airflow with the connections ``emulator`` and ``scripted``."""
 
     airflow: AirflowStack
-    server: S3Endpoint
+    emulator: S3Endpoint
+    scripted: ScriptedStepFunctions
 
-    @property
-    def calls(self) -> StepFunctions:
-        return StepFunctions(self.server.states_client())
+    def start(self, dag_id: str, items: list[dict[str, Any]] | None = None) -> str:
+        return self.airflow.trigger(dag_id, {"items": items or []})
 
-    def start(self, dag_id: str, items: list[dict[str, Any]]) -> str:
-        return self.airflow.trigger(dag_id, {"items": items})
+    def wait(self, dag_id: str, run_id: str) -> DagRun:
+        return self.airflow.wait(dag_id, run_id, timeout=240)
 
     def wait_for_attempts(self, dag_id: str, run_id: str) -> tuple[str, int]:
         """The state in which a run ended, and how many attempts its task had."""
@@ -54,21 +57,18 @@ class Stack:
         (instance,) = self.airflow.task_instances(dag_id, run_id)
         return run.state, instance.attempt
 
-    def wait(self, dag_id: str, run_id: str) -> DagRun:
-        return self.airflow.wait(dag_id, run_id, timeout=240)
-
-    def attempts(self, dag_id: str, run_id: str) -> list[str]:
-        """The logs of all attempts, the triggerer's among them."""
+    def log(self, dag_id: str, run_id: str) -> str:
+        """What all attempts logged, and the triggerer for them."""
         folder = self.airflow.task_log_file(dag_id, run_id, "map").parent
-        return ["\n".join(file.read_text() for file in sorted(folder.glob("*.log*")))]
+        return "\n".join(file.read_text() for file in sorted(folder.glob("*.log*")))
 
     def summary(self, dag_id: str, run_id: str) -> dict[str, Any]:
         found = self.airflow.api.xcom(dag_id, run_id, "map")
         assert isinstance(found, dict)
         return found
 
-    def execution(self, dag_id: str, run_id: str) -> Execution:
-        """The execution that the task watches, as soon as there is one."""
+    def execution_arn(self, dag_id: str, run_id: str) -> str:
+        """The execution that the task watches, as soon as it does."""
         found: list[str] = []
 
         def is_there() -> bool:
@@ -80,16 +80,26 @@ class Stack:
                         return False
             return bool(found)
 
-        wait_until(is_there, timeout=60, processes=())
-        return self.calls.get_execution(found[-1])
+        until(is_there)
+        return found[-1]
 
-    def state(self, dag_id: str, run_id: str, wanted: str) -> None:
-        """Wait until the task is in this state."""
-        wait_until(
-            lambda: [ti.state for ti in self.airflow.task_instances(dag_id, run_id)] == [wanted],
-            timeout=60,
-            processes=(),
-        )
+
+def until(ready: Callable[[], bool]) -> None:
+    wait_until(ready, timeout=60, processes=())
+
+
+def running(**items: int) -> Step:
+    return Step(maps=[Map(items=items)])
+
+
+def ended(status: str, *children: Child, output: Any = None, error: str | None = None, **items: int) -> Step:
+    return Step(
+        status=status,
+        output=output,
+        error=error,
+        cause=error and "The specified tolerated failure threshold was exceeded",
+        maps=[Map(status=status, items=items, children=children)],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -99,35 +109,42 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     dags.mkdir()
     shutil.copy(REPOSITORY / "dags" / "example_step_functions.py", dags)
     shutil.copy(Path(__file__).parent / "dags" / "step_functions_dags.py", dags)
-    with servers.ministack(tmp_path_factory.mktemp("ministack")) as server:
-        environment = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection()}
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as emulator, ScriptedStepFunctions() as scripted:
+        environment = {
+            "AIRFLOW_CONN_AWS_DEFAULT": emulator.airflow_connection(),
+            "AIRFLOW_CONN_EMULATOR": emulator.airflow_connection(),
+            "AIRFLOW_CONN_SCRIPTED": scripted.airflow_connection(),
+        }
         with AirflowStack(home, dags, parallelism=14, triggerer=True, environment=environment) as airflow:
-            yield Stack(airflow, server)
-
-
-def items(*seconds: float, bad: tuple[int, ...] = ()) -> list[dict[str, Any]]:
-    return [{"id": number, "seconds": wait, "bad": number in bad} for number, wait in enumerate(seconds)]
-
-
-LONG = 300
-WITHOUT_HELP = {
-    "plain": items(1, 1, 1, 1, 1, bad=(2,)),
-    "retried": items(0, 0, 0, bad=(1,)),
-    "bad_data": items(*[0] * 8, *[LONG] * 4, bad=(1, 3, 5)),
-    "enough": items(0, 0, 0, LONG),
-    "late": items(LONG),
-    "short_attempt": items(LONG),
-}
+            yield Stack(airflow, emulator, scripted)
 
 
 @pytest.fixture(scope="module")
 def runs(stack: Stack) -> dict[str, str]:
     """Runs that go their way by themselves, all at once: the ids by DAG."""
-    return {
-        dag_id: stack.start(dag_id, given)
-        for name, given in WITHOUT_HELP.items()
-        for dag_id in (f"{name}_{mode}" for mode in MODES)
+    bad = Child(status="FAILED", error="BadItem", cause="the item is bad")
+    failed = ended("FAILED", bad, error="States.ExceedToleratedFailureThreshold", succeeded=8, failed=2, total=10)
+    good = ended("SUCCEEDED", Child(status="SUCCEEDED"), output=[1], succeeded=10, total=10)
+    scripts: dict[str, list[list[Step]]] = {
+        "redriven": [[running(running=10, total=10), failed], [running(running=2, succeeded=8, total=10), good]],
+        "bad_data": [[running(succeeded=5, failed=3, running=4, total=12)]],
+        "late": [[running(running=1, total=1)]],
+        "short_attempt": [[running(running=1, total=1)]],
     }
+    for name, (steps, *redrives) in scripts.items():
+        for mode in MODES:
+            stack.scripted.plan(f"{name}_{mode}-map", steps, redrives=redrives, stale=1)
+    given = {"plain": items(1, 1, 1, 1, 1, bad=(2,)), "enough": items(0, 0, 0, LONG)}
+    names = [*given, *scripts]
+    return {dag_id: stack.start(dag_id, given.get(name)) for name in names for dag_id in dags_of(name)}
+
+
+def dags_of(name: str) -> list[str]:
+    return [f"{name}_{mode}" for mode in MODES]
+
+
+def items(*seconds: float, bad: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    return [{"id": number, "seconds": wait, "bad": number in bad} for number, wait in enumerate(seconds)]
 
 
 def make_function(server: S3Endpoint, name: str, code: str) -> None:
@@ -150,15 +167,15 @@ def make_function(server: S3Endpoint, name: str, code: str) -> None:
     )
 
 
-def test_the_example(stack: Stack) -> None:
-    client = stack.server.client()
+def test_the_example(stack: Stack, runs: dict[str, str]) -> None:
+    client = stack.emulator.client()
     client.create_bucket(Bucket="orders")
     rows = "".join(f"{number},{'' if number == 5 else number * 10}\n" for number in range(1, 21))
     client.put_object(Bucket="orders", Key="orders.csv", Body=f"id,price\n{rows}".encode())
-    make_function(stack.server, "price", "def handler(event, context):\n    return int(event['price']) * 2\n")
+    make_function(stack.emulator, "price", "def handler(event, context):\n    return int(event['price']) * 2\n")
     conf = {"bucket": "orders", "role_arn": "arn:aws:iam::000000000000:role/maps"}
     run_id = stack.airflow.trigger("step_functions", conf)
-    run = stack.airflow.wait("step_functions", run_id, timeout=120)
+    run = stack.airflow.wait("step_functions", run_id, timeout=240)
     log = stack.airflow.task_log("step_functions", run_id, "report")
     assert run.state == "success", log
     assert "map run SUCCEEDED: 20 items (19 succeeded, 1 failed)" in log
@@ -170,9 +187,8 @@ def test_the_example(stack: Stack) -> None:
     assert prices["output"][:5] == [20, 40, 60, 80, None]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_map_that_succeeds(stack: Stack, runs: dict[str, str], mode: str) -> None:
-    dag_id = f"plain_{mode}"
+@pytest.mark.parametrize("dag_id", dags_of("plain"))
+def test_a_map_that_succeeds(stack: Stack, runs: dict[str, str], dag_id: str) -> None:
     run_id = runs[dag_id]
     assert stack.wait(dag_id, run_id).state == "success"
     summary = stack.summary(dag_id, run_id)
@@ -186,110 +202,111 @@ def test_a_map_that_succeeds(stack: Stack, runs: dict[str, str], mode: str) -> N
     assert all(url.startswith("https://console.aws.amazon.com/states/home?region=us-east-1#") for url in links.values())
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_failed_map_is_tried_again(stack: Stack, runs: dict[str, str], mode: str) -> None:
-    dag_id = f"retried_{mode}"
+@pytest.mark.parametrize("dag_id", dags_of("redriven"))
+def test_a_retry_redrives_the_execution(stack: Stack, runs: dict[str, str], dag_id: str) -> None:
     run_id = runs[dag_id]
-    assert stack.wait_for_attempts(dag_id, run_id) == ("failed", 2)
+    assert stack.wait_for_attempts(dag_id, run_id) == ("success", 2)
     summary = stack.summary(dag_id, run_id)
-    assert (summary["error"], summary["errors"]) == ("States.ExceedToleratedFailureThreshold", {"BadItem": 1})
-    assert summary["executionArn"].endswith("-2"), "this server has no redrive, so the second attempt started anew"
-    (log,) = stack.attempts(dag_id, run_id)
-    assert "cannot be redriven, so another execution is started" in log
+    assert (summary["status"], summary["redriveCount"], summary["output"]) == ("SUCCEEDED", 1, [1])
+    assert summary["itemCounts"]["succeeded"] == 10
+    machine = f"{dag_id}-map"
+    assert len([arn for arn, run in stack.scripted.runs.items() if machine in arn and run.parent is None]) == 1
+    log = stack.log(dag_id, run_id)
+    assert "States.ExceedToleratedFailureThreshold: The specified tolerated failure threshold was exceeded" in log
     assert "failed child executions: BadItem (1)" in log
     assert "https://console.aws.amazon.com" in log
+    assert "what succeeded is not run again" in log
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_bad_data_stops_the_execution_and_is_not_tried_again(stack: Stack, runs: dict[str, str], mode: str) -> None:
-    dag_id = f"bad_data_{mode}"
+@pytest.mark.parametrize("dag_id", dags_of("bad_data"))
+def test_bad_data_stops_the_execution_and_is_not_tried_again(stack: Stack, runs: dict[str, str], dag_id: str) -> None:
     run_id = runs[dag_id]
     assert stack.wait_for_attempts(dag_id, run_id) == ("failed", 1)
-    execution = stack.calls.get_execution(stack.summary(dag_id, run_id)["executionArn"])
-    assert (execution.status, execution.error) == ("ABORTED", "MapRun.FailWhen")
-    assert execution.cause is not None
-    assert execution.cause.startswith("failed > 10% after 4")
+    summary = stack.summary(dag_id, run_id)
+    assert (summary["status"], summary["error"]) == ("ABORTED", "MapRun.FailWhen")
+    assert summary["cause"] == "failed > 10% after 4 (3 of 8 items: 37.5 %)"
+    assert stack.scripted.runs[summary["executionArn"]].step.status == "ABORTED"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_enough_is_enough_and_the_execution_runs_on(stack: Stack, runs: dict[str, str], mode: str) -> None:
-    dag_id = f"enough_{mode}"
+@pytest.mark.parametrize("dag_id", dags_of("enough"))
+def test_enough_is_enough_and_the_execution_runs_on(stack: Stack, runs: dict[str, str], dag_id: str) -> None:
     run_id = runs[dag_id]
     assert stack.wait(dag_id, run_id).state == "success"
     summary = stack.summary(dag_id, run_id)
     assert summary["status"] == "RUNNING"
-    assert stack.calls.get_execution(summary["executionArn"]).status == "RUNNING"
+    calls = StepFunctions(stack.emulator.states_client())
+    assert calls.get_execution(summary["executionArn"]).status == "RUNNING"
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("dag", ["late", "short_attempt"])
-def test_out_of_time(stack: Stack, runs: dict[str, str], dag: str, mode: str) -> None:
-    dag_id = f"{dag}_{mode}"
+@pytest.mark.parametrize("dag_id", [*dags_of("late"), *dags_of("short_attempt")])
+def test_out_of_time(stack: Stack, runs: dict[str, str], dag_id: str) -> None:
     run_id = runs[dag_id]
     assert stack.wait(dag_id, run_id).state == "failed"
-    arn = stack.airflow.api.xcom(dag_id, run_id, "map", key="map_run")["executionArn"]
-    execution = stack.calls.get_execution(arn)
+    run = stack.scripted.runs[stack.airflow.api.xcom(dag_id, run_id, "map", key="map_run")["executionArn"]]
     # A task in a process of its own is killed by Airflow's execution_timeout; everything else is our own clock.
-    by_airflow = dag == "short_attempt" and mode == "waits"
-    assert (execution.status, execution.error) == ("ABORTED", "MapRun.Killed" if by_airflow else "MapRun.Timeout")
-    assert execution.stop is not None
-    assert execution.stop - execution.start < 60
+    by_airflow = dag_id == "short_attempt_waits"
+    assert (run.step.status, run.step.error) == ("ABORTED", "MapRun.Killed" if by_airflow else "MapRun.Timeout")
+    assert run.stop is not None
+    assert (run.stop - run.start).total_seconds() < 60
 
 
 def test_a_kill_stops_the_execution_unless_the_author_says_otherwise(stack: Stack) -> None:
     api = stack.airflow.api
-    ways = {
+    ways: dict[str, Callable[[str, str], None]] = {
         "task": lambda dag_id, run_id: api.set_state(dag_id, run_id, "map", "failed"),
         "run": lambda dag_id, run_id: api.set_run_state(dag_id, run_id, "failed"),
         "clear": lambda dag_id, run_id: api.clear(dag_id, run_id, ["map"]),
     }
-    cases = [(f"plain_{mode}", how) for mode in MODES for how in ways] + [
-        (f"left_alone_{mode}", "task") for mode in MODES
-    ]
-    started = [(dag_id, how, stack.start(dag_id, items(LONG))) for dag_id, how in cases]
-    watched = [(dag_id, how, run_id, stack.execution(dag_id, run_id)) for dag_id, how, run_id in started]
+    going = [running(running=1, total=1)]
+    for name in ("killed", "left_alone"):
+        for dag_id in dags_of(name):
+            done = ended("SUCCEEDED", output=[1], succeeded=1, total=1)
+            stack.scripted.plan(f"{dag_id}-map", going, redrives=[[*going * 4, done]])
+    cases = [(dag_id, how) for dag_id in dags_of("killed") for how in ways]
+    cases += [(dag_id, "task") for dag_id in dags_of("left_alone")]
+    started = [(dag_id, how, stack.start(dag_id)) for dag_id, how in cases]
+    watched = [(dag_id, how, run_id, stack.execution_arn(dag_id, run_id)) for dag_id, how, run_id in started]
     for dag_id, _, run_id, _ in watched:
-        stack.state(dag_id, run_id, "running" if dag_id.endswith("waits") else "deferred")
-    time.sleep(3)  # a trigger must have been started to be killed
+        # A trigger must have been started to be killed.
+        until(lambda dag_id=dag_id, run_id=run_id: "map run RUNNING" in stack.log(dag_id, run_id))  # type: ignore[misc]
     for dag_id, how, run_id, _ in watched:
         ways[how](dag_id, run_id)
-    for dag_id, how, run_id, execution in watched:
+    stops: dict[str, str] = {}
+    for dag_id, how, run_id, arn in watched:
         if dag_id.startswith("left_alone"):
             continue
-        wait_until(
-            lambda arn=execution.arn: stack.calls.get_execution(arn).status == "ABORTED",  # type: ignore[misc]
-            timeout=60,
-            processes=(),
-        )
-        stopped = stack.calls.get_execution(execution.arn)
-        assert stopped.error == "MapRun.Killed"
-        assert stopped.cause is not None
-        assert stopped.cause.startswith(f"attempt 1 of the Airflow task {dag_id}.map")
-        if how == "clear":  # this server has no redrive: the next attempt starts anew
-            wait_until(
-                lambda dag_id=dag_id, run_id=run_id: stack.execution(dag_id, run_id).arn.endswith("-2"),  # type: ignore[misc]
-                timeout=60,
-                processes=(),
-            )
-            api.set_run_state(dag_id, run_id, "failed")
-    for dag_id, _, _, execution in watched:
+        until(lambda arn=arn: arn in _stops(stack))  # type: ignore[misc]
+        stops = _stops(stack)
+        assert stops[arn] == f"MapRun.Killed: attempt 1 of the Airflow task {dag_id}.map ({run_id}) was killed"
+        if how == "clear":  # the next attempt redrives what the clear has stopped
+            assert stack.wait_for_attempts(dag_id, run_id) == ("success", 2)
+            assert stack.summary(dag_id, run_id)["executionArn"] == arn
+            assert stack.scripted.runs[arn].redrives == 1
+        else:
+            assert stack.scripted.runs[arn].step.status == "ABORTED"
+    for dag_id, _, _, arn in watched:
         if dag_id.startswith("left_alone"):
-            assert stack.calls.get_execution(execution.arn).status == "RUNNING"
+            assert arn not in stops
+            assert stack.scripted.runs[arn].step.status == "RUNNING"
+
+
+def _stops(stack: Stack) -> dict[str, str]:
+    requests = stack.scripted.called("StopExecution")
+    return {request["executionArn"]: f"{request['error']}: {request['cause']}" for request in requests}
 
 
 def test_an_attempt_whose_process_died_is_followed_by_one_that_finds_the_execution(stack: Stack) -> None:
-    dag_id = "retried_waits"
-    run_id = stack.start(dag_id, items(12))
-    execution = stack.execution(dag_id, run_id)
-    ti = stack.airflow.api.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/map")
+    done = ended("SUCCEEDED", output=[1], succeeded=1, total=1)
+    stack.scripted.plan("died-map", [running(running=1, total=1), done], moves_on=None)
+    run_id = stack.start("died")
+    arn = stack.execution_arn("died", run_id)
+    ti = stack.airflow.api.get(f"/dags/died/dagRuns/{run_id}/taskInstances/map")
     os.kill(_task_process(ti["id"]), signal.SIGKILL)
-    assert stack.wait_for_attempts(dag_id, run_id) == ("success", 2)
-    assert stack.summary(dag_id, run_id)["executionArn"] == execution.arn
-    (log,) = stack.attempts(dag_id, run_id)
-    assert "is running already: watching it" in log
-    machine = execution.arn.replace(":execution:", ":stateMachine:").rpartition(":")[0]
-    started = stack.server.states_client().list_executions(stateMachineArn=machine)["executions"]
-    assert len([one for one in started if run_id.split(".")[-1][:6] in one["name"]]) == 1
+    until(lambda: "is running already: watching it" in stack.log("died", run_id))
+    stack.scripted.advance(arn)
+    assert stack.wait_for_attempts("died", run_id) == ("success", 2)
+    assert stack.summary("died", run_id)["executionArn"] == arn
+    assert len([one for one in stack.scripted.executions if "died" in one]) == 1
 
 
 def _task_process(task_instance: str) -> int:
@@ -302,9 +319,9 @@ def _task_process(task_instance: str) -> int:
 def test_sensors_in_every_mode(stack: Stack) -> None:
     source = "plain_deferred"
     run_id = stack.start(source, items(0, 25))
-    execution = stack.execution(source, run_id)
-    sensing = stack.airflow.trigger("sensors", {"execution": execution.arn})
-    stack.airflow.wait("sensors", sensing, timeout=180)
+    arn = stack.execution_arn(source, run_id)
+    sensing = stack.airflow.trigger("sensors", {"execution": arn})
+    stack.airflow.wait("sensors", sensing, timeout=240)
     states = {ti.task_id: ti.state for ti in stack.airflow.task_instances("sensors", sensing)}
     assert states == {
         "pokes": "success",
