@@ -12,9 +12,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+_CALLERS_AWS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
 def _isolate() -> None:
@@ -44,3 +48,9 @@ def _isolate() -> None:
 
 
 _isolate()
+
+
+@pytest.fixture(scope="session")
+def callers_aws() -> dict[str, str]:
+    """What the caller's shell says of an AWS account: for tests/live alone, where the caller asks for it."""
+    return _CALLERS_AWS

@@ -225,7 +225,7 @@ class Task:
         self.begin_attempt(**changes)
         try:
             result = self.to_end()
-        except Exception as error:
+        except (Exception, AirflowTaskTimeout) as error:  # the latter is none
             return Ended(None, error, self.xcoms.of(self.ti.task_id))
         if result is not None:
             self.ti.xcom_push("return_value", result)

@@ -6,28 +6,26 @@ emulator does: redrives, and Map Runs that end with their execution.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import signal
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import pytest
 
 from airflow_provider_sfdm.aws.step_functions import StepFunctions
+from tests.stepfunctions.functions import make_function
 from tests.stepfunctions.scripted import ScriptedStepFunctions
 from tests.stepfunctions.scripted_model import Child, Map, Step
 from tools import servers
 from tools.airflow_api import DagRun
 from tools.airflow_stack import AirflowStack
 from tools.processes import wait_until
-from tools.servers import REGION, S3Endpoint
+from tools.servers import S3Endpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODES = ("waits", "deferred")
@@ -145,26 +143,6 @@ def dags_of(name: str) -> list[str]:
 
 def items(*seconds: float, bad: tuple[int, ...] = ()) -> list[dict[str, Any]]:
     return [{"id": number, "seconds": wait, "bad": number in bad} for number, wait in enumerate(seconds)]
-
-
-def make_function(server: S3Endpoint, name: str, code: str) -> None:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("index.py", code)
-    client = boto3.session.Session().client(
-        "lambda",
-        endpoint_url=server.endpoint_url,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name=REGION,
-    )
-    client.create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Role="arn:aws:iam::000000000000:role/functions",
-        Handler="index.handler",
-        Code={"ZipFile": content.getvalue()},
-    )
 
 
 def test_the_example(stack: Stack, runs: dict[str, str]) -> None:
