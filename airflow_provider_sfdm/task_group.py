@@ -43,9 +43,9 @@ _FOR_ONE_TASK = {
 }
 # Arguments of the task on Step Functions that change how a map ends. The airflow engine has none of them, and must not
 # pass over them; what else step_functions= may hold says how Step Functions is reached and watched.
-_CHANGE_THE_OUTCOME = ("fail_when", "succeed_when", "updates", "timeout", "redrive")
-# These the group gives the task itself.
-_OF_THE_GROUP = frozenset({"definition", "state_machine_arn", "input", "items", "task_id", "aws_conn_id"})
+_CHANGE_THE_OUTCOME = ("fail_when", "succeed_when", "updates", "timeout")
+# These the group gives the task itself, or has no place for.
+_OF_THE_GROUP = frozenset({"aws_conn_id", "definition", "input", "items", "redrive", "state_machine_arn", "task_id"})
 # What default_args of a DAG or group must not change: without XCom the tasks cannot hand the map run on.
 _FIXED = {"do_xcom_push": True, "multiple_outputs": False}
 # Arguments that would break the group, and what to do instead.

@@ -109,3 +109,14 @@ def test_core_needs_neither_airflow_nor_boto3() -> None:
         "assert len(names) > 15, names\n"
         "for name in names: importlib.import_module(name)"
     )
+
+
+def test_only_the_glue_needs_airflow() -> None:
+    _run(
+        "import sys, pkgutil, importlib\n"
+        "sys.modules['airflow'] = None\n"
+        "for layer in ('aws', 'core', 'runtime', 'stepfunctions', 'storage'):\n"
+        "    package = importlib.import_module(f'airflow_provider_sfdm.{layer}')\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)"
+    )

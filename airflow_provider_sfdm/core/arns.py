@@ -29,6 +29,7 @@ _ARN = re.compile(
     r"(?P<kind>stateMachine|execution|express|mapRun):(?P<machine>[^:/\s]+)(?:/(?P<label>[^:/\s]+))?(?::(?P<name>\S+))?"
 )
 _ROLE = re.compile(r"arn:aws(?:-[a-z0-9-]+)?:iam::(?P<account>\d{12}):role/\S+")
+_FORBIDDEN = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 # What CloudWatch Logs takes in names; AWS allows more, and then logs nothing.
 _NOT_IN_NAMES = re.compile(r"[^0-9A-Za-z_-]+")
 
@@ -106,6 +107,17 @@ def role_account(role_arn: object) -> str:
             "role_arn", f"must be the ARN of an IAM role (arn:aws:iam::…:role/…), got {shown(role_arn)}"
         )
     return match["account"]
+
+
+def check_name(name: object, field: str) -> None:
+    """Refuse what AWS refuses as the name of a state machine or an execution.
+
+    Source: ``name`` of CreateStateMachine and StartExecution in the Step Functions API reference.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
+        raise InvalidDefinition(field, f"must have 1 to {MAX_NAME} characters, got {shown(name)}")
+    if (match := _FORBIDDEN.search(name)) is not None:
+        raise InvalidDefinition(field, f"must not hold {match[0]!r}, got {shown(name)}")
 
 
 def plain_name(*parts: str, limit: int = MAX_NAME) -> str:

@@ -106,8 +106,8 @@ class DistributedMap:
     execution. No tolerance is 0, as on AWS. No ``max_concurrency`` (or 0) is 10,000 on AWS; on the Airflow engine it
     is, in each partition, one child at a time of a plain function and up to 100 at once of an ``async def`` function
     or Lambda: give a number to run more at once. ``state_fields`` are AWS's fields for the state machine around the
-    map (``Next``, ``Catch``, …), kept for :meth:`to_asl`; ``aws_partition`` is that of the ARNs it writes (``aws``,
-    ``aws-cn``, ``aws-us-gov``).
+    map (``Next``, ``Retry``, ``OutputPath``, …), for :meth:`to_asl` and Step Functions; ``aws_partition`` is that of
+    the ARNs it writes (``aws``, ``aws-cn``, ``aws-us-gov``).
 
     A definition that cannot be is refused with :class:`InvalidDefinition`, naming the field as AWS spells it.
     Two are equal when all their fields are. Source of the rules: "Using Map state in Distributed mode" in the

@@ -142,8 +142,8 @@ class MapRunUpdate(MapRunLimits):
 class UpdateSchedule:
     """Which limits a Map Run should be given now, as its updates come due. One object watches one Map Run.
 
-    At the first look all that is due is given at once, the latest last; then each update as it comes due, and never
-    again: what somebody changes by hand in between stays.
+    At the first look all that is due is given at once, the latest last; then each update as it comes due, and not
+    again by this object: what somebody changes by hand in between stays, until another attempt begins to watch.
     """
 
     def __init__(self, updates: Sequence[MapRunUpdate]) -> None:

@@ -18,27 +18,29 @@ _JITTER = 0.2
 class Pace:
     """When to look next. ``interval`` is the author's own, in seconds, in place of the adaptive one.
 
-    Throttling doubles the spacing, each time, up to ten minutes; each call that passes takes a tenth of that back: so
-    that maps that share an account settle where the quota lets nearly all of them pass.
+    Throttling doubles the spacing, each time, up to ten minutes; each call that passes takes a tenth of that back, down
+    to what the age of the map asks for: so that maps that share an account settle where the quota lets nearly all of
+    them pass.
     """
 
     def __init__(self, interval: float | None = None) -> None:
         self._interval = interval
-        self._factor = 1.0
+        self._spacing = 0.0
 
-    def throttled(self) -> None:
-        """A call was refused, because there were too many."""
-        self._factor = min(self._factor * 2, LONGEST_BACK_OFF / SHORTEST)
+    def throttled(self, age: float) -> None:
+        """A call for a map that has run for ``age`` seconds was refused, because there were too many."""
+        self._spacing = min(2 * max(self._spacing, self._base(age)), LONGEST_BACK_OFF)
 
     def passed(self) -> None:
         """A call was answered."""
-        self._factor = max(1.0, self._factor * 0.9)
+        self._spacing *= 0.9
 
     def wait(self, age: float, random: float) -> float:
         """Seconds until the next look at a map that has run for ``age`` seconds; ``random`` is in 0 … 1.
 
         The jitter of 20 % either way keeps maps that began together from asking together.
         """
-        base = self._interval or min(max(age / SHARE, SHORTEST), LONGEST)
-        spaced = max(base, min(base * self._factor, LONGEST_BACK_OFF))
-        return spaced * (1 - _JITTER + 2 * _JITTER * random)
+        return max(self._base(age), self._spacing) * (1 - _JITTER + 2 * _JITTER * random)
+
+    def _base(self, age: float) -> float:
+        return self._interval or min(max(age / SHARE, SHORTEST), LONGEST)

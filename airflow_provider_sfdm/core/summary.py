@@ -16,6 +16,8 @@ from .errors import (
     StatesRuntime,
 )
 
+FAIL_WHEN = "MapRun.FailWhen"
+"""The error of a map run that its author takes for a failure, by a condition."""
 _ERRORS: dict[str, type[StatesError]] = {
     kind.error: kind
     for kind in (
@@ -56,7 +58,8 @@ class MapRunSummary:
 
     ``execution_arn`` is that of the execution around the map. On Step Functions there may be no ``map_run_arn`` (the
     execution failed before its map began) and no ``stop_date`` (it runs on), and ``succeed_when`` is the author's
-    condition that was met: then the map is taken for a success, whatever its status.
+    condition that was met: then the map is taken for a success, whatever its status. ``fail_when`` is one for a
+    failure: then it is taken for one, whatever its status.
     """
 
     map_run_arn: str | None
@@ -76,6 +79,7 @@ class MapRunSummary:
     errors: Mapping[str, int] = field(default_factory=dict)
     execution_arn: str | None = None
     succeed_when: str | None = None
+    fail_when: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON object, spelled as DescribeMapRun does; what is pushed as the XCom."""
@@ -100,6 +104,8 @@ class MapRunSummary:
             content |= {"error": self.error, "cause": self.cause}
         if self.succeed_when is not None:
             content["succeedWhen"] = self.succeed_when
+        if self.fail_when is not None:
+            content["failWhen"] = self.fail_when
         return content
 
     @classmethod
@@ -123,6 +129,7 @@ class MapRunSummary:
             errors=data.get("errors", {}),
             execution_arn=data.get("executionArn"),
             succeed_when=data.get("succeedWhen"),
+            fail_when=data.get("failWhen"),
         )
 
     def raise_for_status(self) -> MapRunSummary:
@@ -130,6 +137,8 @@ class MapRunSummary:
 
         :raises StatesError: its error and cause, if it did not.
         """
+        if self.fail_when is not None:
+            raise states_error(FAIL_WHEN, self.fail_when)
         if self.status is MapRunStatus.SUCCEEDED or self.succeed_when is not None:
             return self
         cause = self.cause or f"the map run is {self.status}"
@@ -141,4 +150,6 @@ class MapRunSummary:
         why = ": ".join(filter(None, (self.error, self.cause)))
         if self.succeed_when is not None:
             why = f"taken for a success, as {self.succeed_when}"
+        if self.fail_when is not None:
+            why = f"taken for a failure, as {self.fail_when}"
         return f"{line}; {why}" if why else line

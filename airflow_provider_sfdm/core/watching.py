@@ -15,6 +15,7 @@ from .conditions import MapRunCondition, as_conditions
 from .counters import MapRunStatus
 from .executions import Execution, ExecutionStatus, MapRun
 from .map_run_updates import MapRunUpdate, as_updates
+from .summary import FAIL_WHEN
 
 
 class Outcome(StrEnum):
@@ -35,7 +36,7 @@ class Outcome(StrEnum):
 RESET_SECONDS = 10.0
 """So long after a redrive the counters may still be those before it (recorded: at the first look)."""
 STOP_ERRORS = {
-    Outcome.FAIL_WHEN: "MapRun.FailWhen",
+    Outcome.FAIL_WHEN: FAIL_WHEN,
     Outcome.SUCCEED_WHEN: "MapRun.SucceedWhen",
     Outcome.TIMED_OUT: "MapRun.Timeout",
 }

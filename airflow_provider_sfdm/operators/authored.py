@@ -21,8 +21,8 @@ from ..core.processors import AslProcessor
 from ..core.render import render
 from ..core.values import UNSET, QueryLanguage, is_jsonata, is_template
 
-# Not in the view, as Airflow renders all that is: data (the run's input is viewed by itself), and the two fields
-# that no run looks at.
+# Not in the view, as Airflow renders all that is: data (the run's input is viewed by itself), and two fields that may
+# hold anything and are no templates.
 _NOT_VIEWED = frozenset({"items", "input", "comment", "state_fields"})
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..aws.step_functions import StateMachine, StateMachineContent, StepFunctionsCalls
+from ..aws.state_machines import StateMachine, StateMachineContent
+from ..aws.step_functions import StepFunctionsCalls
 from ..compat import Context, conf
 from ..core.arns import ArnKind, StatesArn, role_account
 from ..core.definition import DistributedMap

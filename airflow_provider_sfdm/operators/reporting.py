@@ -9,7 +9,7 @@ from typing import Any
 from ..aws.errors import ServiceError
 from ..compat import XCOM_RETURN_KEY, Context, XComArg
 from ..core.conditions import Conditions, check_conditions
-from ..core.counters import counted
+from ..core.counters import MapRunStatus, counted
 from ..core.executions import Execution, MapRun
 from ..core.summary import MapRunSummary
 from ..core.watching import Judgement, Outcome
@@ -35,7 +35,8 @@ def report_on(
     manifest, errors = None, {}
     try:
         if map_run is not None:
-            manifest = find_manifest(hook, execution, map_run)
+            if map_run.status is not MapRunStatus.RUNNING:  # it is written at the end
+                manifest = find_manifest(hook, execution, map_run)
             errors = count_errors(hook, map_run, manifest, airflow_connections(hook.aws_conn_id))
     except ServiceError as error:
         # The verdict is known without it.

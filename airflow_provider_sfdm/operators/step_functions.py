@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ExecutionNameTaken, InvalidStateMachine, ServiceError
 from ..compat import AirflowException, AirflowFailException, Context, XComArg, conf
-from ..core.arns import MAX_NAME, ArnKind, StatesArn, plain_name, role_account
+from ..core.arns import MAX_NAME, ArnKind, StatesArn, check_name, plain_name, role_account
 from ..core.conditions import Conditions, as_conditions
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.executions import Execution, MapRun
@@ -27,9 +27,10 @@ from ..links.step_functions import (
     StateMachineExecutionsDetailsLink,
     execution_url,
 )
-from ..stepfunctions.beginning import Attempt, Beginning, Begun, OnRetry, RedriveRefused, as_on_retry, redrive_earlier
+from ..stepfunctions.beginning import Beginning, Begun, OnRetry, RedriveRefused, as_on_retry, redrive_earlier
 from ..stepfunctions.watcher import MapRunWatcher
 from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
+from .attempts import attempt_of, killed, stopped_by_an_earlier_attempt
 from .machines import MachineOptions, MachineSource, configured_role, map_run_of, plain_input
 from .reporting import authored_conditions, message_of, report_on
 from .waiting import Interrupted, Waiter, literal, refused, seconds, watch_failed
@@ -104,8 +105,8 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     :param map_label: the Label of the Map state to watch, where the state machine has several; default: the newest Map
         Run.
     :param timeout: seconds (or a timedelta) of wall time that the execution has, from its start or last redrive, in
-        every mode; then it is stopped and the task fails. Airflow's ``execution_timeout`` is the time that an attempt
-        of the task has; it is kept while the task is deferred, too.
+        every mode; then it is stopped (unless ``stop_on_kill=False``) and the task fails. Airflow's
+        ``execution_timeout`` is the time that an attempt of the task has; it is kept while the task is deferred, too.
     :param poll_interval: seconds between two looks; default: a twentieth of the time that the map has run, at least 2
         and at most 60.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
@@ -177,6 +178,9 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         self.role_arn = configured_role(role_arn)
         if self.source is not None and self.source.is_made:
             _check_role(self.role_arn)
+        for name, field in ((state_machine_name, "state_machine_name"), (execution_name, "execution_name")):
+            if literal(name):
+                check_name(name, field)
         self.publish_version = publish_version
         self.validate = validate
         self.tags = tags
@@ -206,10 +210,15 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         for _ in range(_ROUNDS):
             begun = self._begin(context)
             options = self._watch_options(context, begun)
+            # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
+            self._to_kill = (self.hook, begun.execution_arn, killed(context))
+            if self._waiter.interrupted:  # the kill came while the execution was being started
+                self.on_kill()
+                raise AirflowException("the task was killed")
             if self.deferrable:
                 self._defer(context, begun, options)
             execution, map_run, judgement = self._watch(context, begun, options)
-            if not _stopped_by_an_earlier_attempt(execution, context):
+            if not stopped_by_an_earlier_attempt(execution, context):
                 break
         return self._finish(context, judgement, execution, map_run)
 
@@ -220,12 +229,12 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         if "failed" in event:
             raise watch_failed(event)
         looked = self._watcher(context, Begun(execution_arn), WatchOptions(label=self.map_label)).look()
-        if _stopped_by_an_earlier_attempt(looked.execution, context):
+        if stopped_by_an_earlier_attempt(looked.execution, context):
             return self.execute(context)
         return self._finish(context, judgement_of(event), looked.execution, looked.map_run)
 
     def _begin(self, context: Context) -> Begun:
-        attempt = _attempt(context, int(self.retries or 0))
+        attempt = attempt_of(context, int(self.retries or 0))
         memory = context["task_state_store"]
         try:
             if self.source is None:
@@ -258,6 +267,8 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
             document, text = dict(source.document or {}), plain_input({} if self.input is None else self.input)
         if not source.is_made:
             return str(self.state_machine_arn), text
+        if self.state_machine_name:
+            check_name(self.state_machine_name, "state_machine_name")
         machine = MachineOptions(
             name=self.state_machine_name or plain_name(self.dag_id, self.task_id),
             role_arn=str(self.role_arn),
@@ -272,6 +283,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
 
     def _execution_name(self, context: Context) -> str:
         if self.execution_name:
+            check_name(self.execution_name, "execution_name")
             return self.execution_name
         ti = context["ti"]
         index = [] if ti.map_index is None or ti.map_index < 0 else [str(ti.map_index)]
@@ -317,7 +329,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
                 options=options.to_dict(),
                 hook=self._hook_parameters,
                 execution_arn=begun.execution_arn,
-                killed=_killed(context) if self.stop_on_kill else None,
+                killed=killed(context) if self.stop_on_kill else None,
             ),
             method_name=self.execute_complete.__name__,
             kwargs={"execution_arn": begun.execution_arn},
@@ -338,8 +350,6 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     ) -> tuple[Execution | None, MapRun | None, Judgement]:
         # execution_timeout ends this process by itself, and is then a kill.
         options = replace(options, deadline=None)
-        # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
-        self._to_kill = (self.hook, begun.execution_arn, _killed(context))
         try:
             look = self._waiter.wait_for(self._watcher(context, begun, options))
         except Interrupted:
@@ -380,28 +390,6 @@ def _stop(hook: StepFunctionsDistributedMapHook, execution_arn: str, cause: str,
         log.error("%s could not be stopped: %s", execution_arn, error)
     else:
         log.info("%s %s", "Stopped" if stopped else "Has ended already:", execution_arn)
-
-
-def _attempt(context: Context, retries: int) -> Attempt:
-    ti = context["ti"]
-    # Clearing a task gives it new attempts: Airflow counts on, and raises the number of the last one.
-    cleared_before = max(0, int(ti.max_tries or 0) - retries)
-    return Attempt(number=ti.try_number, cleared_before=cleared_before, key=_key(context))
-
-
-def _key(context: Context) -> str:
-    ti = context["ti"]
-    return f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-
-
-def _killed(context: Context) -> str:
-    ti = context["ti"]
-    return f"attempt {ti.try_number} of the Airflow task {ti.dag_id}.{ti.task_id} ({ti.run_id}) was killed"
-
-
-def _stopped_by_an_earlier_attempt(execution: Execution | None, context: Context) -> bool:
-    """Whether the kill of an earlier attempt was so late that it hit the execution that this one watches."""
-    return execution is not None and execution.error == KILLED and execution.cause != _killed(context)
 
 
 def _check_role(role_arn: str | None) -> None:

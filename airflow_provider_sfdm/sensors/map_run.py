@@ -10,7 +10,7 @@ from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ServiceError
-from ..compat import AirflowException, Context, PokeReturnValue, conf
+from ..compat import AirflowException, AirflowFailException, AirflowSkipException, Context, PokeReturnValue, conf
 from ..core.arns import ArnKind, StatesArn, arn_of
 from ..core.conditions import Conditions, as_conditions
 from ..core.errors import InvalidDefinition
@@ -87,9 +87,14 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
             return super().execute(context)
-        look = self._look(context)  # what is over needs no triggerer
-        if look.judgement is not None:
-            return self._done(context, look, look.judgement)
+        look = self._look(context)
+        if look.judgement is not None:  # what is over needs no triggerer
+            try:
+                return self._done(context, look, look.judgement)
+            except AirflowFailException as error:
+                if self.soft_fail or self.never_fail:
+                    raise AirflowSkipException(str(error)) from error
+                raise
         self.defer(
             trigger=MapRunTrigger(
                 options=self._options().to_dict(),

@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 from ..aws.errors import ExecutionNameTaken, NotFound, NotRedrivable
 from ..aws.step_functions import StepFunctionsCalls, same_input
-from ..core.arns import ArnKind, StatesArn, arn_of
+from ..core.arns import MAX_NAME, ArnKind, StatesArn, arn_of
 from ..core.executions import Execution, ExecutionStatus, RedriveStatus
 from ..core.values import choice
+from ..core.watching import STOP_ERRORS, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -111,14 +112,14 @@ class Beginning:
                 return Begun(found.arn)
             log.info("%s has succeeded before the task was cleared", found.arn)
             return self._start(free_name)
-        return self._again(found, free_name)
+        return self._again(found, own, free_name)
 
     def _latest(self) -> tuple[Execution | None, str]:
         """The latest execution of the names, and the first name that is free."""
         machine = StatesArn.parse(self.machine_arn, "state_machine_arn", ArnKind.STATE_MACHINE)
         latest = None
         for number in count(1):
-            name = self.name if number == 1 else f"{self.name}-{number}"
+            name = _numbered(self.name, number)
             execution = self.calls.find_execution(machine.execution_arn(name))
             if execution is None:
                 return latest, name
@@ -139,9 +140,12 @@ class Beginning:
         _remember(self.memory, found.arn, self.attempt.number)
         return Begun(found.arn, found.redrive_count)
 
-    def _again(self, found: Execution, free_name: str) -> Begun:
+    def _again(self, found: Execution, own: int, free_name: str) -> Begun:
         """After an execution of this task instance that did not succeed."""
         log.info("%s is %s: %s", found.arn, found.status, _said(found))
+        if own > self.attempt.cleared_before and found.error in _DECIDED:
+            # That attempt only had no time left to say so.
+            return Begun(found.arn, found.redrive_count)
         if self.on_retry is OnRetry.RESTART:
             return self._start(free_name)
         why_not = self._obstacle(found)
@@ -160,7 +164,8 @@ class Beginning:
         if not same_input(found, self.execution_input):
             return "the input is another one now"
         now = StatesArn.parse(self.machine_arn, "state_machine_arn", ArnKind.STATE_MACHINE)
-        if found.version_arn is not None and now.name is not None and found.version_arn != self.machine_arn:
+        version = now.name is not None and now.name.isdigit()  # an alias does not say which one it is of
+        if found.version_arn is not None and version and found.version_arn != self.machine_arn:
             return f"the definition is another one now: it ran {found.version_arn}, and this is {self.machine_arn}"
         return not_redrivable(found)
 
@@ -182,7 +187,7 @@ def redrive(calls: StepFunctionsCalls, found: Execution, attempt: Attempt, memor
         raise NotRedrivable("RedriveExecution", "ExecutionNotRedrivable", why_not)
     _remember(memory, found.arn, attempt.number)
     calls.redrive(found.arn, attempt.token(found))
-    log.info("Redriving %s, for the %s time: what succeeded is not run again", found.arn, found.redrive_count + 1)
+    log.info("Redriving %s (redrive %s): what succeeded is not run again", found.arn, found.redrive_count + 1)
     return Begun(found.arn, found.redrive_count + 1)
 
 
@@ -223,6 +228,14 @@ def not_redrivable(execution: Execution) -> str | None:
 
 
 _KEY = "sfdm_executions"
+# The author's conditions have decided these: no other attempt is to decide anew.
+_DECIDED = frozenset({STOP_ERRORS[Outcome.FAIL_WHEN], STOP_ERRORS[Outcome.SUCCEED_WHEN]})
+
+
+def _numbered(name: str, number: int) -> str:
+    """The name of a task instance's first, second, … execution."""
+    suffix = "" if number == 1 else f"-{number}"
+    return name[: MAX_NAME - len(suffix)] + suffix
 
 
 def _own(memory: Memory, arn: str) -> int | None:

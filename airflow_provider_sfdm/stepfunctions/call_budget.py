@@ -10,22 +10,23 @@ BURST = 50
 
 
 class CallBudget:
-    """A token bucket for each account and Region. Safe to use from threads."""
+    """Turns for calls, in the order in which they are asked for, by account and Region. Safe to use from threads.
+
+    A token bucket by its virtual schedule: as many calls as the burst at once, and then one every 1/refill seconds.
+    """
 
     def __init__(self, refill: float = REFILL, burst: int = BURST) -> None:
-        self._refill = refill
-        self._burst = burst
-        self._left: dict[str, tuple[float, float]] = {}
+        self._gap = 1 / refill
+        self._burst = (burst - 1) * self._gap
+        self._next: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def take(self, place: str, now: float) -> bool:
-        """Take one call, if there is one left."""
+    def turn(self, place: str, now: float) -> float:
+        """When the call may be made that is asked for now: a moment of the clock, which may be past. It is reserved."""
         with self._lock:
-            left, then = self._left.get(place, (float(self._burst), now))
-            left = min(self._burst, left + max(0.0, now - then) * self._refill)
-            taken = left >= 1
-            self._left[place] = (left - taken, now)
-            return taken
+            scheduled = max(self._next.get(place, now), now)
+            self._next[place] = scheduled + self._gap
+            return scheduled - self._burst
 
 
 SHARED = CallBudget()

@@ -70,6 +70,7 @@ def summary_of(
         cause=cause,
         errors=errors or {},
         succeed_when=judgement.why if judgement.outcome is Outcome.SUCCEED_WHEN else None,
+        fail_when=judgement.why if judgement.outcome is Outcome.FAIL_WHEN else None,
     )
 
 

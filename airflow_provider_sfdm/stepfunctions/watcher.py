@@ -86,6 +86,8 @@ class MapRunWatcher:
         self._began_at = clock()
         self._failing_since: float | None = None
         self._failures = 0
+        # When it is the turn of the next ListMapRuns (of an execution) and DescribeMapRun (of a mapRun).
+        self._turns: dict[str, float] = {}
         self._renewed = False
         self._logged_at = 0.0
         self._logged = ""
@@ -157,9 +159,14 @@ class MapRunWatcher:
         return self._map_run_arn is None or ended or (known is not None and known.status is not MapRunStatus.RUNNING)
 
     def _may_call(self, arn: str, now: float, ended: bool) -> bool:
-        """Whether the process's budget has a call left; at the end it is made in any case."""
-        place = ":".join(arn.split(":")[3:5])
-        return self._budget.take(place, now) or ended
+        """Whether it is this call's turn in the process's budget; at the end it is made in any case."""
+        place, kind = ":".join(arn.split(":")[3:5]), arn.split(":")[5]
+        if kind not in self._turns:
+            self._turns[kind] = self._budget.turn(place, now)
+        if self._turns[kind] > now and not ended:
+            return False
+        del self._turns[kind]
+        return True
 
     def _newest(self, execution_arn: str) -> str | None:
         label = self._options.label
@@ -247,7 +254,7 @@ class MapRunWatcher:
         if now - self._failing_since > GIVE_UP_AFTER:
             raise error
         if isinstance(error, Throttled):
-            self._pace.throttled()
+            self._pace.throttled(self._last_age)
             wait = self._pace.wait(self._last_age, self._dice())
         else:
             # Unlike too many calls this is over at once when it is over.

@@ -35,7 +35,7 @@ SENSOR_MODES = ("poke", "reschedule", "deferred")
 CONNECTION = "aws_maps"
 SECRET = "the-secret-of-the-connection"
 INTERVAL = 0.02
-PATIENCE = 30.0
+PATIENCE = 8.0
 """Seconds after which a wait counts as a hang."""
 DAG_ID, TASK_ID, RUN_ID = "flights", "delays", "run_1"
 NAME = f"{DAG_ID}-{TASK_ID}-{RUN_ID}"

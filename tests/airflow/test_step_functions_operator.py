@@ -103,7 +103,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher, "_SOON", INTERVAL)
     monkeypatch.setattr(watcher, "LISTED_WITHIN", 0.3)
     monkeypatch.setattr(watching, "RESET_SECONDS", 0.1)
-    monkeypatch.setattr(call_budget.SHARED, "_refill", 1000.0)
+    # Of a watcher's parameters: the process's own budget lasts for one test only.
+    monkeypatch.setitem(watcher.MapRunWatcher.__init__.__kwdefaults__, "budget", call_budget.CallBudget(1000.0))
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: INTERVAL)
 
 

@@ -716,7 +716,6 @@ class TestTaskGroup:
             {"succeed_when": ["succeeded >= 95%"]},
             {"updates": MapRunUpdate(after=60, max_concurrency=3)},
             {"timeout": 60},
-            {"redrive": EXECUTION},
         ],
     )
     def test_what_changes_the_outcome_is_refused_on_the_airflow_engine(

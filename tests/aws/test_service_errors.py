@@ -26,7 +26,8 @@ from airflow_provider_sfdm.aws.errors import (
     Unreachable,
     missing_action,
 )
-from airflow_provider_sfdm.aws.step_functions import StateMachineContent, StepFunctions
+from airflow_provider_sfdm.aws.state_machines import StateMachineContent
+from airflow_provider_sfdm.aws.step_functions import StepFunctions
 from tests.stepfunctions.scripted import ONCE, ScriptedStepFunctions, arn
 
 MAP_RUN = arn("mapRun", "m/Map:1")

@@ -19,12 +19,8 @@ from airflow_provider_sfdm.aws.errors import (
     NotRedrivable,
     ServiceError,
 )
-from airflow_provider_sfdm.aws.step_functions import (
-    Change,
-    StateMachineContent,
-    StepFunctions,
-    same_input,
-)
+from airflow_provider_sfdm.aws.state_machines import Change, StateMachineContent
+from airflow_provider_sfdm.aws.step_functions import StepFunctions, same_input
 from airflow_provider_sfdm.core.counters import MapRunStatus
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.core.executions import ExecutionStatus, RedriveStatus

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfdm.core.arns import MAX_NAME, ArnKind, StatesArn, arn_of, machine_arn, plain_name, role_account
+from airflow_provider_sfdm.core.arns import (
+    MAX_NAME,
+    ArnKind,
+    StatesArn,
+    arn_of,
+    check_name,
+    machine_arn,
+    plain_name,
+    role_account,
+)
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 
 PLACE = "arn:aws:states:us-west-2:123456789012"
@@ -218,3 +227,14 @@ def test_the_places_of_the_joints_make_a_difference(parts: list[str]) -> None:
     if len(parts) > 1:
         assert plain_name(*parts) != plain_name(joined)
         assert plain_name(*parts) != plain_name(*parts, "a")
+
+
+@pytest.mark.parametrize("name", ["a", "A-b_c.d", "n" * 80, "ä"])
+def test_names_that_aws_takes(name: str) -> None:
+    check_name(name, "execution_name")
+
+
+@pytest.mark.parametrize("name", ["", "n" * 81, "manual__2026-11-25T00:00", "a b", "a/b", "a*", "{a}", "a\n", None, 3])
+def test_names_that_aws_refuses(name: object) -> None:
+    with pytest.raises(InvalidDefinition, match=r"^execution_name: must "):
+        check_name(name, "execution_name")

@@ -48,13 +48,15 @@ def test_the_longer_it_has_run_the_seldomer_it_is_looked_at(one: float, other: f
 
 def test_throttling_doubles_and_passing_takes_some_back() -> None:
     pace = Pace()
-    pace.throttled()
+    pace.throttled(0)
     assert pace.wait(0, MIDDLE) == pytest.approx(4)
-    pace.throttled()
+    pace.throttled(0)
     assert pace.wait(0, MIDDLE) == pytest.approx(8)
-    assert pace.wait(200, MIDDLE) == pytest.approx(40)
+    assert pace.wait(200, MIDDLE) == pytest.approx(10), "its age asks for more than that"
+    pace.throttled(200)
+    assert pace.wait(200, MIDDLE) == pytest.approx(20)
     pace.passed()
-    assert 4 < pace.wait(0, MIDDLE) < 8
+    assert 10 < pace.wait(0, MIDDLE) < 20
     for _ in range(100):
         pace.passed()
     assert pace.wait(0, MIDDLE) == pytest.approx(2)
@@ -64,14 +66,14 @@ def test_throttling_doubles_and_passing_takes_some_back() -> None:
 def test_however_often_it_is_throttled_it_looks_every_ten_minutes(interval: float | None) -> None:
     pace = Pace(interval)
     for _ in range(1000):
-        pace.throttled()
+        pace.throttled(0)
     assert pace.wait(0, MIDDLE) == pytest.approx(LONGEST_BACK_OFF)
     assert pace.wait(1e6, MIDDLE) == pytest.approx(LONGEST_BACK_OFF)
 
 
 def test_an_interval_beyond_the_longest_back_off_stays() -> None:
     pace = Pace(3600)
-    pace.throttled()
+    pace.throttled(0)
     assert pace.wait(0, MIDDLE) == pytest.approx(3600)
 
 
@@ -82,7 +84,7 @@ def test_it_recovers_from_whatever_it_met(calls: list[bool], age: float, interva
         if passed:
             pace.passed()
         else:
-            pace.throttled()
+            pace.throttled(age)
         wait = pace.wait(age, MIDDLE)
         assert fresh.wait(age, MIDDLE) <= wait <= max(LONGEST_BACK_OFF, fresh.wait(age, MIDDLE))
     for _ in range(200):
@@ -128,7 +130,7 @@ def simulate(maps: int, hours: float, seed: int = 7) -> tuple[float, float, floa
             longest = max(longest, now - answered[number]) if settled else longest
             answered[number] = now
         else:
-            pace.throttled()
+            pace.throttled(now)
             throttled += settled
         heapq.heappush(looks, (now + pace.wait(now, dice.random()), number))
     return throttled / (passed + throttled), passed / (end / 2), longest

@@ -192,3 +192,14 @@ class TestVerdict:
 )
 def test_one_line_for_a_log(summary: MapRunSummary, line: str) -> None:
     assert summary.describe() == line
+
+
+def test_what_the_author_takes_for_a_failure_raises_whatever_its_status() -> None:
+    """A condition may be met by the last counters only, when the execution has succeeded."""
+    summary = replace(
+        RUNS_ON, status=MapRunStatus.SUCCEEDED, succeed_when=None, fail_when="failed > 2% (3 of 100 items)"
+    )
+    assert MapRunSummary.from_dict(summary.to_dict()) == summary
+    assert summary.describe().endswith("; taken for a failure, as failed > 2% (3 of 100 items)")
+    with pytest.raises(StatesError, match=r"^MapRun\.FailWhen: failed > 2% \(3 of 100 items\)$"):
+        summary.raise_for_status()

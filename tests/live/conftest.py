@@ -13,8 +13,8 @@ import pytest
 from airflow_provider_sfdm.aws.step_functions import StepFunctions
 from airflow_provider_sfdm.storage import Connections
 
-# A role for state machines, with what DistributedMap.policy_statements() says; a bucket of the same Region, for data and
-# results; and a Lambda function whose code is CODE in tests/stepfunctions/cases.py (Python, index.handler).
+# A role for state machines, with what DistributedMap.policy_statements() says; a bucket of the same Region, for data
+# and results; and a Lambda function whose code is CODE in tests/stepfunctions/cases.py (Python, index.handler).
 NEEDED = ("SFDM_LIVE_ROLE_ARN", "SFDM_LIVE_BUCKET", "SFDM_LIVE_FUNCTION")
 
 

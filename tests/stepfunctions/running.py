@@ -7,7 +7,8 @@ import uuid
 from typing import Any
 
 from airflow_provider_sfdm import DistributedMap, MapRunSummary
-from airflow_provider_sfdm.aws.step_functions import StateMachineContent, StepFunctions
+from airflow_provider_sfdm.aws.state_machines import StateMachineContent
+from airflow_provider_sfdm.aws.step_functions import StepFunctions
 from airflow_provider_sfdm.core.state_machine import execution_input, state_machine_of
 from airflow_provider_sfdm.core.watching import WatchOptions
 from airflow_provider_sfdm.stepfunctions.map_run_summary import count_errors, find_manifest, summary_of

@@ -457,3 +457,47 @@ def test_a_child_says_who_redrives_it() -> None:
     assert not_redrivable(replace(child, redrive_status=RedriveStatus.REDRIVABLE)) is None
     assert not_redrivable(replace(child, redrive_status=None)) is None
     assert not_redrivable(replace(child, redrive_status=RedriveStatus.NOT_REDRIVABLE)) == "AWS gives no reason"
+
+
+@pytest.mark.parametrize("error", ["MapRun.FailWhen", "MapRun.SucceedWhen"])
+@pytest.mark.parametrize("policy", list(OnRetry))
+def test_what_the_authors_conditions_decided_is_not_run_again_by_a_retry(
+    error: str, policy: OnRetry, step_functions: ScriptedStepFunctions
+) -> None:
+    """An attempt stopped its execution, by a condition, and died before it could say so."""
+    step_functions.plan("m", [Step()], redrives=[[Step()]], moves_on=None)
+    task = Task(step_functions, on_retry=policy)
+    begun = task.attempt()
+    task.calls.stop(begun.execution_arn, error, "failed > 2%")
+    assert task.attempt() == begun
+    assert changing(step_functions) == ["StartExecution", "StopExecution"]
+    # Clearing the task is a decision, too.
+    again = task.attempt(cleared_before=2)
+    assert (again.redrive_count, again.execution_arn == begun.execution_arn) == (
+        (0, False) if policy is OnRetry.RESTART else (1, True)
+    )
+
+
+def test_an_execution_that_an_alias_started_is_redriven(step_functions: ScriptedStepFunctions) -> None:
+    """An alias does not say of which version it is, so nothing can be compared."""
+    task = Task(step_functions)
+    found = Execution(
+        arn=execution("run"),
+        status=ExecutionStatus.FAILED,
+        start=0.0,
+        input=task.beginning.execution_input,
+        version_arn=f"{task.beginning.machine_arn}:3",
+        redrive_status=RedriveStatus.REDRIVABLE,
+    )
+    by_alias = replace(task.beginning, machine_arn=f"{task.beginning.machine_arn}:PROD")
+    assert by_alias._obstacle(found) is None
+    by_version = replace(task.beginning, machine_arn=f"{task.beginning.machine_arn}:4")
+    assert "the definition is another one now" in str(by_version._obstacle(found))
+
+
+def test_names_stay_inside_awss_limit(step_functions: ScriptedStepFunctions) -> None:
+    step_functions.plan("m", [Step(), FAILED], moves_on=None)
+    task = Task(step_functions, name="n" * 80, on_retry=OnRetry.RESTART)
+    task.attempt()
+    task.end("n" * 80)
+    assert task.attempt() == Begun(execution("n" * 78 + "-2"))

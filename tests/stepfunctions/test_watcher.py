@@ -791,11 +791,11 @@ def test_many_watches_share_the_calls_of_an_account() -> None:
 
 def test_accounts_and_regions_have_budgets_of_their_own() -> None:
     budget = CallBudget(refill=0.5, burst=2)
-    assert [budget.take("us-east-1:1", 0.0) for _ in range(3)] == [True, True, False]
-    assert budget.take("us-east-1:2", 0.0)
-    assert [budget.take("us-east-1:1", now) for now in (1.0, 2.0, 3.0)] == [False, True, False]
-    assert [budget.take("us-east-1:1", 1000.0) for _ in range(3)] == [True, True, False]
-    assert not budget.take("us-east-1:1", 0.0)  # a clock that goes backwards
+    # Two at once, and then one every two seconds, in the order in which they were asked for.
+    assert [budget.turn("us-east-1:1", 0.0) for _ in range(5)] == [-2.0, 0.0, 2.0, 4.0, 6.0]
+    assert budget.turn("us-east-1:2", 0.0) <= 0.0
+    assert budget.turn("us-east-1:1", 3.0) == 8.0
+    assert [budget.turn("us-east-1:1", 1000.0) <= 1000.0 for _ in range(3)] == [True, True, False]
 
 
 def test_without_a_call_left_the_last_counters_stand(step_functions: ScriptedStepFunctions) -> None:
@@ -805,7 +805,7 @@ def test_without_a_call_left_the_last_counters_stand(step_functions: ScriptedSte
         watch.calls,
         watch.options,
         execution_arn=watch.execution_arn,
-        budget=CallBudget(refill=0.0, burst=2),
+        budget=CallBudget(refill=1e-9, burst=2),
         clock=watch.clock,
         dice=lambda: 0.5,
     )
