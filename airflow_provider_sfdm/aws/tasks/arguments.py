@@ -1,0 +1,200 @@
+"""From a task's arguments, in Step Functions' spelling, to what boto3 takes; and everything that is wrong with them.
+
+The same walk checks a definition before anything runs. What is not known then (a path, an expression) is `DYNAMIC`.
+The messages are AWS's: CreateStateMachine's diagnostics and the causes of States.Runtime use the same ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+
+from ...core.json import dumps
+from .spelling import Spelling
+
+
+class _Dynamic(Enum):
+    VALUE = 0
+
+
+DYNAMIC: Final = _Dynamic.VALUE
+"""A value that only the running state knows."""
+
+# Nobody's arguments are nested deeper; DynamoDB's documents are the deepest, with 32 levels of two structures each.
+_MAX_DEPTH = 200
+# DynamoDB's. Both BOOL and Bool, NULL and Nul are met in definitions: results of aws-sdk tasks have the second ones.
+_DOCUMENT = "AttributeValue"
+
+
+@dataclass(frozen=True)
+class TaskProblem:
+    """Something in a Task state that cannot work.
+
+    :param message: AWS's words for it, where they are known.
+    :param pointer: where it is, as a JSON pointer into the arguments; "" for the resource or the arguments as a whole.
+    :param hint: what to write instead, or "".
+    """
+
+    message: str
+    pointer: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        return f"{text} (at {self.pointer})" if self.pointer else text
+
+
+def template(value: Any, query_language: str) -> Any:
+    """The arguments of a definition, with what the state evaluates replaced by `DYNAMIC`."""
+    if isinstance(value, dict):
+        if query_language == "JSONata":
+            return {key: template(item, query_language) for key, item in value.items()}
+        return {
+            key.removesuffix(".$"): DYNAMIC if key.endswith(".$") else template(item, query_language)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [template(item, query_language) for item in value]
+    if query_language == "JSONata" and isinstance(value, str) and value.startswith("{%"):
+        return DYNAMIC
+    return value
+
+
+class Arguments:
+    """One reading of arguments; ``problems`` is what was found."""
+
+    def __init__(self, spelling: Spelling, json_text: frozenset[str] = frozenset()) -> None:
+        """:param json_text: the members that are strings to the service and may be any JSON here."""
+        self._spelling = spelling
+        self._json_text = json_text
+        self.problems: list[TaskProblem] = []
+
+    def read(self, value: Any, shape: StructureShape | None) -> dict[str, Any]:
+        """What boto3 takes. Meaningless if there are problems."""
+        if value is DYNAMIC:
+            return {}
+        if not isinstance(value, dict):
+            self._add("The arguments of this resource must be a JSON object", "")
+            return {}
+        if shape is None:
+            for key in value:
+                self._unsupported(key, [], f"/{_escape(key)}")
+            return {}
+        return self._structure(value, shape, "", 0)
+
+    def _value(self, value: Any, shape: Shape, field: str, pointer: str, depth: int) -> Any:
+        if value is DYNAMIC or getattr(shape, "is_document_type", False):
+            return value
+        if depth > _MAX_DEPTH:
+            self._add(f"The value for the field '{field}' is nested too deeply", pointer)
+            return None
+        if isinstance(shape, StructureShape):
+            if self._is_a(value, dict, "JSON object", field, pointer):
+                return self._structure(value, shape, pointer, depth + 1)
+        elif isinstance(shape, ListShape):
+            if self._is_a(value, list, "LIST", field, pointer):
+                return [
+                    self._value(item, shape.member, field, f"{pointer}/{index}", depth + 1)
+                    for index, item in enumerate(value)
+                ]
+        elif isinstance(shape, MapShape):
+            if self._is_a(value, dict, "JSON object", field, pointer):
+                return {
+                    key: self._value(item, shape.value, key, f"{pointer}/{_escape(key)}", depth + 1)
+                    for key, item in value.items()
+                }
+        else:
+            return self._scalar(value, shape, field, pointer)
+        return None
+
+    def _structure(self, value: dict[str, Any], shape: StructureShape, pointer: str, depth: int) -> dict[str, Any]:
+        names = {self._spelling.member(name): name for name in shape.members}
+        if shape.name == _DOCUMENT:
+            names |= {name: name for name in shape.members}
+        read: dict[str, Any] = {}
+        for key, item in value.items():
+            name = names.get(key)
+            if name is None:
+                self._unsupported(key, list(names), f"{pointer}/{_escape(key)}")
+            elif item is not None:  # null is Java's way to say that a member is not set; recorded for lambda:invoke
+                read[name] = self._value(item, shape.members[name], key, f"{pointer}/{_escape(key)}", depth)
+        tokens = {name for name, member in shape.members.items() if member.metadata.get("idempotencyToken")}
+        for name in shape.required_members:
+            if name not in read and name not in tokens:
+                self._add(f"The field '{self._spelling.member(name)}' is required but was missing", pointer)
+        return read
+
+    def _scalar(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
+        kind = shape.type_name
+        if kind == "blob":
+            return _bytes(value, streaming=bool(shape.serialization.get("streaming")))
+        if isinstance(shape, StringShape) or kind in ("string", "character"):
+            return self._string(value, shape, field, pointer)
+        if kind == "boolean":
+            self._is_a(value, bool, "BOOLEAN", field, pointer)
+        elif kind in ("integer", "long", "short", "byte", "bigInteger"):
+            if isinstance(value, float) and value.is_integer():
+                return int(value)
+            self._is_a(value, int, "NUMBER", field, pointer)
+        elif kind in ("float", "double", "bigDecimal"):
+            if isinstance(value, int) and not isinstance(value, bool):
+                return float(value)
+            self._is_a(value, float, "NUMBER", field, pointer)
+        elif kind == "timestamp" and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+            self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", pointer)
+        return value
+
+    def _string(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
+        if field in self._json_text and not isinstance(value, str):
+            return None if _holds_dynamic(value) else dumps(value).decode()
+        if not self._is_a(value, str, "STRING", field, pointer):
+            return None
+        if shape.serialization.get("jsonvalue"):
+            # botocore would write the text as JSON once more; Java takes it as it is.
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+        return value
+
+    def _is_a(self, value: Any, kind: type, word: str, field: str, pointer: str) -> bool:
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return True
+        self._add(f"The value for the field '{field}' must be a {word}", pointer)
+        return False
+
+    def _unsupported(self, key: str, known: list[str], pointer: str) -> None:
+        alike = [name for name in known if name.lower() == key.lower()] or difflib.get_close_matches(
+            key, known, 1, 0.75
+        )
+        hint = f"did you mean {alike[0]}?" if alike else ""
+        self._add(f'The field "{key}" is not supported by Step Functions', pointer, hint)
+
+    def _add(self, message: str, pointer: str, hint: str = "") -> None:
+        self.problems.append(TaskProblem(message, pointer, hint))
+
+
+def _bytes(value: Any, *, streaming: bool) -> Any:
+    """A body is the JSON text of its value, so a string has quotes (recorded for S3's Body); other bytes are text."""
+    if _holds_dynamic(value):
+        return b""
+    if isinstance(value, str) and not streaming:
+        return value.encode(errors="replace")
+    return dumps(value)
+
+
+def _holds_dynamic(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_dynamic(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_holds_dynamic(item) for item in value)
+    return value is DYNAMIC
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

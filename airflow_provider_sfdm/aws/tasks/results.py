@@ -1,0 +1,113 @@
+"""From what boto3 returns to a task's result: JSON in Step Functions' spelling."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from ...states.seam import TaskFailed
+from .spelling import Spelling
+
+# AWS: a result has at most 256 KiB. A body is not read further than that, as it may have gigabytes.
+MAX_RESULT = 262_144
+
+# Headers come in lower case from botocore. These are spelled otherwise by the services, as recorded.
+_HEADERS = {
+    name.lower(): name
+    for name in (
+        "Connection",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Type",
+        "Date",
+        "Server",
+        "X-Amz-Executed-Version",
+        "X-Amz-Function-Error",
+        "X-Amz-Log-Result",
+        "X-Amzn-Trace-Id",
+        "x-amzn-Remapped-Content-Length",
+        "x-amzn-RequestId",
+    )
+}
+
+
+class Results:
+    """Writes results of one resource. ``resource`` is for the message about one that is too large."""
+
+    def __init__(self, spelling: Spelling, resource: str) -> None:
+        self._spelling = spelling
+        self._resource = resource
+
+    def write(self, answer: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
+        """The members that an answer has; what botocore adds (ResponseMetadata) is no member."""
+        return {} if shape is None else self._structure(answer, shape)
+
+    def _structure(self, value: Mapping[str, Any], shape: StructureShape) -> dict[str, Any]:
+        return {
+            self._spelling.member(name): self._value(value[name], member)
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+
+    def _value(self, value: Any, shape: Shape) -> Any:
+        if value is None or getattr(shape, "is_document_type", False):
+            return value
+        if isinstance(shape, StructureShape):
+            return self._structure(value, shape)
+        if isinstance(shape, ListShape):
+            return [self._value(item, shape.member) for item in value]
+        if isinstance(shape, MapShape):
+            return {key: self._value(item, shape.value) for key, item in value.items()}
+        if hasattr(value, "read"):
+            return self.body(value).decode(errors="replace")
+        if isinstance(value, bytes | bytearray):
+            return blob_text(bytes(value))
+        if isinstance(value, datetime):
+            return self._spelling.timestamp(value)
+        if shape.serialization.get("jsonvalue") and not isinstance(value, str):
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return value
+
+    def body(self, stream: Any) -> bytes:
+        """A streaming body, unless it is larger than a result may be."""
+        try:
+            data: bytes = stream.read(MAX_RESULT + 1)
+        finally:
+            stream.close()
+        if len(data) > MAX_RESULT:
+            raise self.too_large()
+        return data
+
+    def too_large(self) -> TaskFailed:
+        return TaskFailed(
+            "States.DataLimitExceeded",
+            f"The state/task '{self._resource}' returned a result with a size exceeding the maximum number of bytes "
+            "service limit.",
+        )
+
+
+def blob_text(data: bytes) -> str:
+    """Bytes that are a value of their own: as text, or in base64 if they are none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode()
+
+
+def sdk_metadata(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What SDK version 1 shows of the HTTP answer, in the result of every optimized integration."""
+    metadata = answer.get("ResponseMetadata", {})
+    headers = {_HEADERS.get(name, name): value for name, value in metadata.get("HTTPHeaders", {}).items()}
+    return {
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+            "HttpHeaders": headers,
+            "HttpStatusCode": metadata.get("HTTPStatusCode"),
+        },
+        "SdkResponseMetadata": {"RequestId": metadata.get("RequestId")},
+    }
