@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import InvalidDefinition, StatesRuntime
 from .json import dumps
@@ -26,6 +26,19 @@ from .jsonpath_syntax import PathSyntaxError, QueryError, Segment, parse, spell
 Getter = Callable[[Any], Any]
 # AWS API reference: "cause ... Maximum length of 32768".
 _MAX_CAUSE = 32_768
+
+
+class Roots(Protocol):
+    """Whatever paths can be looked up in: see :class:`Scope`, which is one."""
+
+    @property
+    def input(self) -> Any: ...
+
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+
+    @property
+    def variables(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class CompiledPath:
         """The getter of a definite path from its segment ``count`` on: it takes the value that is there."""
         return _getter(self.leading[count:])
 
-    def find(self, scope: Scope) -> Any:
+    def find(self, scope: Roots) -> Any:
         """The value in ``scope``; raises PathNotFound."""
         if self.root == "$":
             return self.get(scope.input)
@@ -102,7 +115,7 @@ class CompiledPath:
             raise PathNotFound(f"No results for path: ${self.root}")
         return self.get(scope.variables[self.root])
 
-    def evaluate(self, scope: Scope) -> Any:
+    def evaluate(self, scope: Roots) -> Any:
         """The value in ``scope``. Raises StatesRuntime with AWS's cause for fields such as InputPath."""
         try:
             return self.find(scope)

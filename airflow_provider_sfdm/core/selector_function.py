@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .errors import InvalidDefinition, StatesRuntime
+from .errors import InvalidDefinition, StatesError, StatesRuntime
 from .paths import Scope
 from .selecting import BoundSelector, item_context
 
@@ -36,6 +36,8 @@ class CallableSelector:
                 if takes_context:
                     return function(value, item_context(index, value, key, source))
                 return function(value)
+            except StatesError:  # it has AWS's words already
+                raise
             except Exception as error:
                 cause = f"The ItemSelector function failed for item {index}: {type(error).__name__}: {error}"
                 raise StatesRuntime(cause) from error

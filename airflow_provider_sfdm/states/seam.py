@@ -1,7 +1,7 @@
 """The one seam between the interpreter of the Amazon States Language and the services its tasks reach.
 
-The interpreter evaluates a Task state up to its arguments, hands them to an `Invoke` and takes back JSON; what a resource
-is, how it is called and how its errors are named is the business of whoever implements the protocol.
+The interpreter evaluates a Task state up to its arguments, hands them to an `Invoke` and takes back JSON; what a
+resource is, how it is called and how its errors are named is the business of whoever implements the protocol.
 """
 
 from __future__ import annotations

@@ -1,0 +1,174 @@
+"""JSONata expressions: compiled once, evaluated within bounds, their failures in AWS's words.
+
+The language is the library jsonata-python's (docs/adr/0009). What is added and taken away for Step Functions is in
+jsonata_functions; what an evaluation may take is in jsonata_bounds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jsonata import Jsonata
+from jsonata.jexception import JException
+from jsonata.utils import Utils
+
+from ..core.errors import InvalidDefinition
+from ..core.values import is_jsonata
+from .failures import QueryEvaluationError
+from .jsonata_bounds import MEMORY, Bounds, OutOfBounds
+from .jsonata_functions import LATE, STATIC
+from .jsonata_regex import bounded_engine
+from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
+from .visit import MISSING, Visit
+
+_MAX_LENGTH = 100_000
+_MAX_CAUSE = 32_768
+_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_PLACEHOLDER = re.compile(r"\{\{(\{?)\w+\}?\}\}")
+# The library keeps its hooks among the variables, under these names; an expression must not reach them.
+_HOOKS = "__evaluate_"
+# Two bytes are the least that an element takes in JSON.
+_MAX_NODES = MAX_PAYLOAD_BYTES // 2
+
+
+class Expression:
+    """One compiled ``{% … %}``. ``text`` is what stands inside, as AWS shows it."""
+
+    __slots__ = ("_compiled", "_late", "_names", "_place", "text")
+
+    def __init__(self, source: str, place: str) -> None:
+        """:param place: the field as AWS names it, as ``Output/result``. Raises InvalidDefinition."""
+        self.text = source[2:-2].strip()
+        self._place = place
+        if len(self.text) > _MAX_LENGTH:
+            raise InvalidDefinition(place, f"the expression is longer than {_MAX_LENGTH} characters")
+        if _HOOKS in self.text:
+            raise InvalidDefinition(place, f"names with {_HOOKS} are not allowed")
+        self._compiled = _compiled(self.text, place)
+        used = set(_NAME.findall(self.text))
+        self._names = used - {"states"}
+        self._late = {name: make for name, make in LATE.items() if name in used}
+
+    def evaluate(self, visit: Visit) -> Any:
+        """The expression's value as plain JSON. Raises QueryEvaluationError, also for undefined."""
+        services = visit.run.execution.services
+        bounds = Bounds(services.limits, services.monotonic)
+        variables = visit.run.variables
+        bindings: dict[str, Any] = {
+            "states": _states(visit),
+            "__evaluate_entry": bounds.entry,
+            "__evaluate_exit": bounds.leave,
+        }
+        for name in self._names:
+            if name in variables:
+                value = variables[name]
+                bindings[name] = Utils.NULL_VALUE if value is None else value
+        for name, make in self._late.items():
+            bindings[name] = make(services)
+        try:
+            value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
+        except Exception as error:  # whatever the library makes of untrusted text must stay this state's failure
+            raise self._failed(f"threw an error during evaluation. {_message(error)}") from None
+        if value is MISSING:
+            raise self._failed("returned nothing (undefined).")
+        return value
+
+    def unexpected(self, expected: str, value: Any) -> QueryEvaluationError:
+        """AWS's failure for a value of another type than the field takes."""
+        shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        result = f"Expected '{expected}', but was '{type_name(value)}' for value: {shown}"
+        return self._failed(f"returned an unexpected result type. {result}")
+
+    def _failed(self, what: str) -> QueryEvaluationError:
+        where = f"The JSONata expression '{self.text}' specified for the field '{self._place}'"
+        return QueryEvaluationError(f"{where} {what}"[:_MAX_CAUSE])
+
+
+def expression(value: object, place: str) -> Expression | None:
+    """The expression that a field's value is; None for a literal. Raises InvalidDefinition."""
+    return Expression(value, place) if isinstance(value, str) and is_jsonata(value) else None
+
+
+def type_name(value: Any) -> str:
+    """A value's type as JSONata calls it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, Mapping) else "array"
+
+
+def _compiled(text: str, place: str) -> Any:
+    try:
+        compiled = Jsonata(text, bounded_engine)
+    except Exception as error:  # the library's parser raises what it happens to
+        raise InvalidDefinition(place, f"is not a JSONata expression: {_message(error)}") from None
+    # Its input is always absent, and what it is bound to has been checked.
+    compiled.set_validate_input(False)
+    # Null and undefined must not become the same.
+    compiled.set_output_convert_nulls(False)
+    for name, function in STATIC.items():
+        compiled.environment.bind(name, function)
+    return compiled
+
+
+def _states(visit: Visit) -> dict[str, Any]:
+    states = {"input": visit.input, "context": visit.context}
+    if visit.result is not MISSING:
+        states["result"] = visit.result
+    if visit.error_output is not MISSING:
+        states["errorOutput"] = visit.error_output
+    return states
+
+
+def _plain(value: Any, left: list[int], depth: int) -> Any:
+    """A result in plain JSON values. ``left`` counts down, so that shared parts cannot multiply without end."""
+    kind = type(value)
+    if kind is str or kind is bool or kind is int or kind is float:
+        return value
+    if value is None:
+        return MISSING if depth == 0 else None
+    if value is Utils.NULL_VALUE:
+        return None
+    if isinstance(value, list | dict):
+        left[0] -= len(value)
+        if left[0] < 0:
+            raise OutOfBounds(MEMORY)
+        if depth > MAX_NESTING:
+            raise OutOfBounds(f"The result is nested deeper than {MAX_NESTING} levels")
+        if isinstance(value, dict):
+            return {str(name): _plain(member, left, depth + 1) for name, member in value.items()}
+        return [_plain(member, left, depth + 1) for member in value]
+    # A function: JSONata writes it as an empty text where it is part of something, and it is no result by itself.
+    return MISSING if depth == 0 else ""
+
+
+def _message(error: BaseException) -> str:
+    """An error of the library as ``T1006: Attempted to invoke a non-function``."""
+    if isinstance(error, JException):
+        template = JException.error_codes.get(error.error)
+        if template is None:
+            return str(error.error)
+        values = iter((error.current, error.expected, error.extra))
+        # In its signature errors the library says Object where JSONata says function.
+        template = template.replace(" Object ", " function ")
+
+        def fill(match: re.Match[str]) -> str:
+            value = next(values, None)
+            return str(value) if match[1] else json.dumps(value, default=str)
+
+        return f"{error.error}: {_PLACEHOLDER.sub(fill, template)}"
+    if isinstance(error, RecursionError):
+        return "Stack overflow error: Check for non-terminating recursive function."
+    if isinstance(error, ZeroDivisionError | OverflowError):
+        return "D1001: Number out of range"
+    if isinstance(error, TimeoutError):
+        return "Expression evaluation timeout: a regular expression takes too long"
+    return str(error) or type(error).__name__

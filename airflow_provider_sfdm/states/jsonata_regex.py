@@ -1,0 +1,57 @@
+"""The regular expressions of JSONata, with a limit to what one search may take.
+
+A pattern comes from outside, and matching one can take time that is exponential in the text. The library ``regex`` has
+JavaScript's syntax as far as it matters and takes a time limit, which the standard library's ``re`` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import regex
+
+MAX_SECONDS = 1.0
+"""Seconds that one search may take."""
+_MAX_PATTERN = 1_000
+
+
+class BoundedPattern:
+    """A compiled pattern whose searches raise TimeoutError instead of running on."""
+
+    __slots__ = ("_pattern", "groups", "pattern")
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._pattern = regex.compile(pattern, flags)
+        self.pattern = pattern
+        self.groups = self._pattern.groups
+
+    def search(self, string: str) -> Any:
+        return self._pattern.search(string, timeout=MAX_SECONDS)
+
+    def match(self, string: str) -> Any:
+        return self._pattern.match(string, timeout=MAX_SECONDS)
+
+    def finditer(self, string: str) -> Iterator[Any]:
+        return iter(self._pattern.finditer(string, timeout=MAX_SECONDS))
+
+    def sub(self, repl: str | Callable[[Any], str], string: str, count: int = 0) -> str:
+        return str(self._pattern.sub(repl, string, count=count, timeout=MAX_SECONDS))
+
+    def split(self, string: str, maxsplit: int = 0) -> list[Any]:
+        return list(self._pattern.split(string, maxsplit=maxsplit, timeout=MAX_SECONDS))
+
+
+def bounded_engine(pattern: str, flags: Any) -> BoundedPattern:
+    """The library's seam for regular expressions. Raises ValueError for a pattern that is none."""
+    if len(pattern) > _MAX_PATTERN:
+        raise ValueError(f"a regular expression is longer than {_MAX_PATTERN} characters")
+    options = regex.V0
+    if flags.case_insensitive:
+        options |= regex.IGNORECASE
+    if flags.multiline:
+        options |= regex.MULTILINE
+    try:
+        return BoundedPattern(pattern, options)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"/{pattern}/ is not a regular expression: {error}") from None

@@ -1,0 +1,32 @@
+"""What an execution may take at most: the quotas of Step Functions, and what keeps untrusted definitions harmless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_PAYLOAD_BYTES = 262_144
+"""AWS: "Maximum input or output size for a task, state, or execution: 256 KiB"."""
+MAX_NESTING = 200
+"""Levels of arrays and objects in a payload or a definition; deeper JSON is refused, not recursed into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one execution.
+
+    :param history_events: events of a STANDARD execution (AWS: 25,000); it bounds loops.
+    :param express_seconds: seconds that an EXPRESS execution may take (AWS: five minutes).
+    :param jsonata_seconds: seconds that one JSONata expression may take.
+    :param jsonata_depth: how deep the evaluation of an expression may nest (AWS: 100).
+    :param jsonata_bytes: the largest value an expression may build, a number counting as eight bytes. AWS's own
+        bound, as measured by others, is 6,990,256.
+    """
+
+    history_events: int = 25_000
+    express_seconds: float = 300.0
+    jsonata_seconds: float = 5.0
+    jsonata_depth: int = 100
+    jsonata_bytes: int = 6_990_256
+
+
+DEFAULT_LIMITS = Limits()

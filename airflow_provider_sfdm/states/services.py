@@ -1,0 +1,82 @@
+"""What an execution reaches outside the interpreter: services, time, chance. All of it is given to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .failures import NotInvokable
+from .limits import DEFAULT_LIMITS, Limits
+from .seam import Invoke, TaskCall
+
+Thunk = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DistributedRun:
+    """A Distributed Map that a state asks for: a map run of its own.
+
+    :param state_name: the Map state's name.
+    :param event_id: the id of the event the state was entered at, for causes.
+    :param state: the Map state, with every JSONata expression and intrinsic function already evaluated.
+    :param input: its effective input, after InputPath.
+    :param selector: makes an item from its raw value and its ``Map.Item`` context; None where the state has no
+        ItemSelector, or one that ``state`` still holds.
+    :param variables: the workflow variables.
+    :param run_child: runs one child execution on its input; raises StateFailed or ExecutionTimedOut.
+    """
+
+    state_name: str
+    event_id: int
+    state: Mapping[str, Any]
+    input: Any
+    selector: Callable[[Any, Mapping[str, Any]], Any] | None
+    variables: Mapping[str, Any]
+    run_child: Callable[[Any], Any]
+    context: Mapping[str, Any]
+
+
+class RunDistributed(Protocol):
+    """Runs a Distributed Map to its end."""
+
+    def __call__(self, request: DistributedRun, /) -> Any:
+        """Return the output of the map, as the state sees it.
+
+        :raises airflow_provider_sfdm.core.errors.StatesError: the map run failed.
+        """
+        ...
+
+
+def refuse(resource: str, arguments: Any, call: TaskCall) -> Any:
+    """The `Invoke` of an interpreter that was given no services."""
+    raise NotInvokable(f"No service was given that could run the resource {resource}")
+
+
+def one_by_one(thunks: Sequence[Thunk], limit: int) -> list[Any]:
+    """Run branches or iterations in turn, in this thread. ``limit`` is how many may run at once, 0 for any number."""
+    return [thunk() for thunk in thunks]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The outside world of an execution.
+
+    :param clock: seconds since 1970.
+    :param monotonic: seconds that only grow, to bound what an expression takes; never a simulated clock.
+    :param sleep: waits that many seconds.
+    :param random: a number from 0 to below 1.
+    :param uuid: a new version 4 UUID.
+    :param together: runs branches and iterations, in turn or at once, and returns their results in order; raises what
+        the first failing one raised.
+    """
+
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    random: Callable[[], float]
+    uuid: Callable[[], str]
+    invoke: Invoke = refuse
+    run_distributed: RunDistributed | None = None
+    together: Callable[[Sequence[Thunk], int], list[Any]] = one_by_one
+    limits: Limits = field(default=DEFAULT_LIMITS)
