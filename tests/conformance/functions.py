@@ -1,72 +1,79 @@
-"""The Lambda functions of recorded executions, by what the recordings say they do."""
+"""The Lambda functions of recorded executions, by what the recordings say they do: a Lambda service inside of boto3.
+
+The client is real, and so is all that the project's tasks do with it; only the request is answered here instead of
+being sent.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
+from botocore.awsrequest import AWSResponse, HeadersDict
 
-_INVOKE = "arn:aws:states:::lambda:invoke"
+_RAISE = 'raise Exception("Some exception was raised.")'
 
 
 class Functions:
-    """An `Invoke` for functions by ARN and by ``lambda:invoke``."""
+    """Answers the requests of a boto3 client."""
 
     def __init__(self, functions: Mapping[str, str]) -> None:
         """``functions``: name -> behaviour."""
         self._functions = functions
 
-    def __call__(self, resource: str, arguments: Any, call: TaskCall) -> Any:
-        if resource != _INVOKE:
-            return self._invoke(resource.rpartition(":")[2], arguments, spaced=True)
-        name = str(arguments["FunctionName"]).rpartition(":")[2]
-        event = arguments.get("Payload")
-        if call.query_language == "JSONPath" and isinstance(event, str):
-            # Recorded: a text is handed over as the JSON it holds.
-            event = json.loads(event)
-        if event is None:
-            event = {}
-        answer = {
-            "ExecutedVersion": "$LATEST",
-            "Payload": self._invoke(name, event, spaced=False),
-            "StatusCode": 200,
-            "SdkHttpMetadata": {},
-            "SdkResponseMetadata": {},
-        }
-        if arguments.get("LogType") == "Tail":
-            answer["LogResult"] = "TE9H"
-        return answer
+    def attach(self, client: Any) -> Any:
+        """Let ``client`` be answered here; returns it."""
+        client.meta.events.register("before-send.lambda.Invoke", self._answer)
+        return client
 
-    def _invoke(self, name: str, event: Any, *, spaced: bool) -> Any:
-        behaviour = self._functions.get(name)
+    def _answer(self, request: Any, **kwargs: object) -> AWSResponse:
+        name = unquote(request.url.partition("/functions/")[2].partition("/")[0]).partition(":function:")
+        function = (name[2] or name[0]).partition(":")[0]
+        behaviour = self._functions.get(function)
+        headers = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4())}
         if behaviour is None:
-            arn = f"arn:aws:lambda:us-east-1:111111111111:function:{name}:$LATEST"
-            details = "Service: AWSLambda; Status Code: 404; Error Code: ResourceNotFoundException"
-            cause = f"Function not found: {arn} ({details}; Request ID: {uuid.uuid4()}; Proxy: null)"
-            raise TaskFailed("Lambda.ResourceNotFoundException", cause)
+            arn = f"arn:aws:lambda:us-east-1:111111111111:function:{function}:$LATEST"
+            body = json.dumps({"Type": "User", "Message": f"Function not found: {arn}"}).encode()
+            headers["x-amzn-ErrorType"] = "ResourceNotFoundException"
+            return _response(request.url, 404, headers, body)
+        headers["X-Amz-Executed-Version"] = "$LATEST"
+        if request.headers.get("X-Amz-Log-Type") in ("Tail", b"Tail"):
+            headers["X-Amz-Log-Result"] = base64.b64encode(b"START").decode()
         if behaviour == "raise":
-            raise TaskFailed("Exception", _raised(spaced=spaced))
-        results = {
-            "identity": event,
-            "hello": {"Return": "HelloWorld"},
-            "string": "HelloWorld!",
-            "decorated": f"input-event-{event}",
-        }
-        return results[behaviour]
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        event = json.loads(request.body or b"{}")
+        body = json.dumps(_result(behaviour, event)).encode()
+        return _response(request.url, 200, headers | {"Content-Length": str(len(body))}, body)
 
 
-def _raised(*, spaced: bool) -> str:
-    """The cause of a function's exception. Recorded: a function named by its ARN answers with the spaces of Python's
-    json, lambda:invoke writes it anew without.
-    """
-    line = 'raise Exception("Some exception was raised.")'
-    told = {
-        "errorMessage": "Some exception was raised.",
-        "errorType": "Exception",
-        "requestId": str(uuid.uuid4()),
-        "stackTrace": [f'  File "/var/task/handler.py", line 2, in handler\n    {line}\n'],
+def _result(behaviour: str, event: Any) -> Any:
+    results = {
+        "identity": event,
+        "hello": {"Return": "HelloWorld"},
+        "string": "HelloWorld!",
+        "decorated": f"input-event-{event}",
+        "raise": {
+            "errorMessage": "Some exception was raised.",
+            "errorType": "Exception",
+            "requestId": str(uuid.uuid4()),
+            "stackTrace": [f'  File "/var/task/handler.py", line 2, in handler\n    {_RAISE}\n'],
+        },
     }
-    return json.dumps(told) if spaced else json.dumps(told, separators=(",", ":"))
+    return results[behaviour]
+
+
+class _Raw(io.BytesIO):
+    """A body as botocore streams it."""
+
+    def stream(self, **kwargs: object) -> Any:
+        yield self.read()
+
+
+def _response(url: str, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
+    sent = HeadersDict(headers)
+    return AWSResponse(url, status, sent, _Raw(body))  # type: ignore[arg-type]  # the stubs want http.client's headers

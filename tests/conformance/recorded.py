@@ -20,15 +20,16 @@ from airflow_provider_sfdm.core.jsonpath_syntax import PathSyntaxError, parse
 from airflow_provider_sfdm.runtime.distributed import run_distributed
 from airflow_provider_sfdm.states.identity import Identity
 from airflow_provider_sfdm.states.machine import compile_machine, execute
-from airflow_provider_sfdm.states.seam import Invoke
-from airflow_provider_sfdm.states.services import Services, refuse
+from airflow_provider_sfdm.states.services import Services
 from airflow_provider_sfdm.states.validate import check
 from airflow_provider_sfdm.storage import Connections
 
 from .comparing import differences
-from .functions import Functions
+from .services import services
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from tools.servers import S3Endpoint
 
 # Places of a service's answer that are its transport's, not its own.
@@ -73,23 +74,21 @@ class Runner:
     def _run(self, case: Mapping[str, Any], stack: contextlib.ExitStack) -> dict[str, Any]:
         self._count += 1
         connections = Connections()
-        invoke: Invoke = refuse
+        server: S3Endpoint | None = None
         if case["needs"] == "s3":
             server = self._s3()
-            connections = Connections(s3_client=lambda _: server.client())
-            stack.callback(_empty, server)
-            _fill(server, case)
-            invoke = _services(server)
-        elif case["needs"] == "lambda":
-            invoke = Functions(case["lambdas"])
+            s3 = server.client()
+            connections = Connections(s3_client=lambda _: s3)
+            stack.callback(_empty, s3)
+            _fill(s3, case)
         clock = Clock()
-        services = Services(
+        world = Services(
             clock=clock.now,
             monotonic=time.monotonic,
             sleep=clock.sleep,
             random=random.random,
             uuid=lambda: str(uuid.uuid4()),
-            invoke=invoke,
+            invoke=services(server, case["lambdas"]),
             run_distributed=run_distributed((self._folder / str(self._count)).as_uri(), connections),
         )
         identity = Identity(
@@ -97,7 +96,7 @@ class Runner:
         )
         check(case["definition"])
         data = {} if case["input"] is None else case["input"]
-        outcome = execute(compile_machine(case["definition"]), data, services, identity)
+        outcome = execute(compile_machine(case["definition"]), data, world, identity)
         if outcome.status == "SUCCEEDED":
             return {"status": "SUCCEEDED", "output": outcome.output}
         if outcome.status == "TIMED_OUT":
@@ -112,17 +111,7 @@ class Runner:
         return self._server
 
 
-def _services(server: S3Endpoint) -> Invoke:
-    """The project's own services against the server; none where they are not part of this tree."""
-    try:
-        from tests.conformance.services import services
-    except ImportError:
-        return refuse
-    return services(server)
-
-
-def _fill(server: S3Endpoint, case: Mapping[str, Any]) -> None:
-    s3 = server.client()
+def _fill(s3: S3Client, case: Mapping[str, Any]) -> None:
     for bucket in case["buckets"]:
         s3.create_bucket(Bucket=bucket)
     for found in case["objects"]:
@@ -130,8 +119,7 @@ def _fill(server: S3Endpoint, case: Mapping[str, Any]) -> None:
         s3.put_object(Bucket=found["bucket"], Key=found["key"], Body=body)
 
 
-def _empty(server: S3Endpoint) -> None:
-    s3 = server.client()
+def _empty(s3: S3Client) -> None:
     for bucket in s3.list_buckets()["Buckets"]:
         for found in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):
             s3.delete_object(Bucket=bucket["Name"], Key=found["Key"])
