@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from botocore.utils import parse_timestamp
 
 from ...core.json import dumps
 from .spelling import Spelling
@@ -25,7 +26,7 @@ class _Dynamic(Enum):
 DYNAMIC: Final = _Dynamic.VALUE
 """A value that only the running state knows."""
 
-# Nobody's arguments are nested deeper; DynamoDB's documents are the deepest, with 32 levels of two structures each.
+# Nobody's arguments are nested deeper: DynamoDB's documents are the deepest, with 32 levels of three values each.
 _MAX_DEPTH = 200
 # DynamoDB's. Both BOOL and Bool, NULL and Nul are met in definitions: results of aws-sdk tasks have the second ones.
 _DOCUMENT = "AttributeValue"
@@ -47,6 +48,21 @@ class TaskProblem:
     def __str__(self) -> str:
         text = f"{self.message}; {self.hint}" if self.hint else self.message
         return f"{text} (at {self.pointer})" if self.pointer else text
+
+
+def nested_too_deeply(value: Any) -> bool:
+    """Whether arguments have more levels than what walks through them should go down."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def template(value: Any, query_language: str) -> Any:
@@ -85,34 +101,29 @@ class Arguments:
             for key in value:
                 self._unsupported(key, [], f"/{_escape(key)}")
             return {}
-        return self._structure(value, shape, "", 0)
+        return self._structure(value, shape, "")
 
-    def _value(self, value: Any, shape: Shape, field: str, pointer: str, depth: int) -> Any:
+    def _value(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
         if value is DYNAMIC or getattr(shape, "is_document_type", False):
             return value
-        if depth > _MAX_DEPTH:
-            self._add(f"The value for the field '{field}' is nested too deeply", pointer)
-            return None
         if isinstance(shape, StructureShape):
             if self._is_a(value, dict, "JSON object", field, pointer):
-                return self._structure(value, shape, pointer, depth + 1)
+                return self._structure(value, shape, pointer)
         elif isinstance(shape, ListShape):
             if self._is_a(value, list, "LIST", field, pointer):
                 return [
-                    self._value(item, shape.member, field, f"{pointer}/{index}", depth + 1)
-                    for index, item in enumerate(value)
+                    self._value(item, shape.member, field, f"{pointer}/{index}") for index, item in enumerate(value)
                 ]
         elif isinstance(shape, MapShape):
             if self._is_a(value, dict, "JSON object", field, pointer):
                 return {
-                    key: self._value(item, shape.value, key, f"{pointer}/{_escape(key)}", depth + 1)
-                    for key, item in value.items()
+                    key: self._value(item, shape.value, key, f"{pointer}/{_escape(key)}") for key, item in value.items()
                 }
         else:
             return self._scalar(value, shape, field, pointer)
         return None
 
-    def _structure(self, value: dict[str, Any], shape: StructureShape, pointer: str, depth: int) -> dict[str, Any]:
+    def _structure(self, value: dict[str, Any], shape: StructureShape, pointer: str) -> dict[str, Any]:
         names = {self._spelling.member(name): name for name in shape.members}
         if shape.name == _DOCUMENT:
             names |= {name: name for name in shape.members}
@@ -122,7 +133,7 @@ class Arguments:
             if name is None:
                 self._unsupported(key, list(names), f"{pointer}/{_escape(key)}")
             elif item is not None:  # null is Java's way to say that a member is not set; recorded for lambda:invoke
-                read[name] = self._value(item, shape.members[name], key, f"{pointer}/{_escape(key)}", depth)
+                read[name] = self._value(item, shape.members[name], key, f"{pointer}/{_escape(key)}")
         tokens = {name for name, member in shape.members.items() if member.metadata.get("idempotencyToken")}
         for name in shape.required_members:
             if name not in read and name not in tokens:
@@ -132,7 +143,7 @@ class Arguments:
     def _scalar(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
         kind = shape.type_name
         if kind == "blob":
-            return _bytes(value, streaming=bool(shape.serialization.get("streaming")))
+            return self._bytes(value, shape, field, pointer)
         if isinstance(shape, StringShape) or kind in ("string", "character"):
             return self._string(value, shape, field, pointer)
         if kind == "boolean":
@@ -145,9 +156,28 @@ class Arguments:
             if isinstance(value, int) and not isinstance(value, bool):
                 return float(value)
             self._is_a(value, float, "NUMBER", field, pointer)
-        elif kind == "timestamp" and (isinstance(value, bool) or not isinstance(value, str | int | float)):
-            self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", pointer)
+        elif kind == "timestamp":
+            return self._timestamp(value, field, pointer)
         return value
+
+    def _timestamp(self, value: Any, field: str, pointer: str) -> Any:
+        try:
+            return parse_timestamp(value)
+        except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
+            self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", pointer)
+            return None
+
+    def _bytes(self, value: Any, shape: Shape, field: str, pointer: str) -> bytes:
+        if _holds_dynamic(value):
+            return b""
+        if shape.serialization.get("streaming"):
+            # A body is the JSON text of its value, so that a string has quotes; recorded for S3's Body.
+            return dumps(value)
+        try:
+            return self._spelling.decode(value)
+        except ValueError:
+            self._add(f"The value for the field '{field}' must be a base64 STRING", pointer)
+            return b""
 
     def _string(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
         if field in self._json_text and not isinstance(value, str):
@@ -177,15 +207,6 @@ class Arguments:
 
     def _add(self, message: str, pointer: str, hint: str = "") -> None:
         self.problems.append(TaskProblem(message, pointer, hint))
-
-
-def _bytes(value: Any, *, streaming: bool) -> Any:
-    """A body is the JSON text of its value, so a string has quotes (recorded for S3's Body); other bytes are text."""
-    if _holds_dynamic(value):
-        return b""
-    if isinstance(value, str) and not streaming:
-        return value.encode(errors="replace")
-    return dumps(value)
 
 
 def _holds_dynamic(value: Any) -> bool:

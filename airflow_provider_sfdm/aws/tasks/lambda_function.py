@@ -53,21 +53,25 @@ class InvokeTask:
         self._input, self._output = operation.input_shape, operation.output_shape
 
     def check(self, arguments: Any) -> list[TaskProblem]:
-        reading = Arguments(V1)
-        reading.read(arguments, self._input)
-        return reading.problems
+        return self._read(arguments)[1]
 
     def run(self, arguments: Any, surroundings: Surroundings) -> Any:
-        reading = Arguments(V1)
-        request = reading.read(arguments, self._input)
-        refuse_arguments(arguments, reading.problems, surroundings.call)
-        if isinstance(arguments.get("Payload"), str):
+        request, problems = self._read(arguments)
+        refuse_arguments(arguments, problems, surroundings.call)
+        payload = arguments.get("Payload")
+        if payload is not None:
             # A string is sent as it is: recorded with Payload "true", of which the function got true.
-            request["Payload"] = arguments["Payload"].encode(errors="replace")
+            request["Payload"] = payload.encode(errors="replace") if isinstance(payload, str) else dumps(payload)
         answer, payload = _invoke(request, surroundings, compact=True)
         members = {name: value for name, value in answer.items() if name != "Payload"}
         result = Results(V1, self._resource).write(members, self._output)
         return result | {"Payload": _decoded(payload)} | sdk_metadata(answer)
+
+    def _read(self, arguments: Any) -> tuple[dict[str, Any], list[TaskProblem]]:
+        reading = Arguments(V1)
+        if isinstance(arguments, dict):
+            arguments = {name: value for name, value in arguments.items() if name != "Payload"}
+        return reading.read(arguments, self._input), reading.problems
 
 
 def _invoke(request: dict[str, Any], surroundings: Surroundings, *, compact: bool) -> tuple[Mapping[str, Any], bytes]:

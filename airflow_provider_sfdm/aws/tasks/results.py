@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -66,7 +65,7 @@ class Results:
         if hasattr(value, "read"):
             return self.body(value).decode(errors="replace")
         if isinstance(value, bytes | bytearray):
-            return blob_text(bytes(value))
+            return self._spelling.encode(bytes(value))
         if isinstance(value, datetime):
             return self._spelling.timestamp(value)
         if shape.serialization.get("jsonvalue") and not isinstance(value, str):
@@ -89,14 +88,6 @@ class Results:
             f"The state/task '{self._resource}' returned a result with a size exceeding the maximum number of bytes "
             "service limit.",
         )
-
-
-def blob_text(data: bytes) -> str:
-    """Bytes that are a value of their own: as text, or in base64 if they are none."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(data).decode()
 
 
 def sdk_metadata(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,18 @@
-"""The two ways in which results and arguments are written: SDK version 1 (optimized) and 2 (``aws-sdk``)."""
+"""The two ways in which arguments and results are written: SDK version 1 (optimized) and 2 (``aws-sdk``).
+
+Of bytes, little is recorded: bodies and payloads are text with version 2. Version 1 keeps the API's own base64, which
+is what DynamoDB's ``B`` is written in everywhere.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ...core.json import dumps
 from .names import member_v1, member_v2
 
 
@@ -26,15 +32,40 @@ def epoch_milliseconds(moment: datetime) -> int:
 
 @dataclass(frozen=True)
 class Spelling:
-    """How members and timestamps are written.
+    """How members, timestamps and bytes are written.
 
     :param member: the spelling of a model's member.
     :param timestamp: the JSON value of a timestamp.
+    :param encode: the JSON value of bytes.
+    :param decode: bytes from their JSON value; raises ValueError for what is none.
     """
 
     member: Callable[[str], str]
     timestamp: Callable[[datetime], Any]
+    encode: Callable[[bytes], str]
+    decode: Callable[[Any], bytes]
 
 
-V1 = Spelling(member_v1, epoch_milliseconds)
-V2 = Spelling(member_v2, iso_timestamp)
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _from_base64(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return base64.b64decode(value, validate=True)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return _base64(data)
+
+
+def _from_text(value: Any) -> bytes:
+    return value.encode(errors="replace") if isinstance(value, str) else dumps(value)
+
+
+V1 = Spelling(member_v1, epoch_milliseconds, _base64, _from_base64)
+V2 = Spelling(member_v2, iso_timestamp, _text, _from_text)

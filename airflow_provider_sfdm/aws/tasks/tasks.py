@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.errors import StatesRuntime
 from ...states.seam import TaskCall
-from .arguments import TaskProblem, template
+from .arguments import TaskProblem, nested_too_deeply, template
 from .calls import Surroundings, Task
 from .clients import ClientFactory, Clients, boto3_client
 from .functions import PythonTask, TaskFunction
@@ -22,6 +22,7 @@ from .sdk import SdkTask
 _NO_CREDENTIALS = (
     "Credentials are not supported here: tasks call AWS as the Airflow connection does. Give the connection the role."
 )
+_TOO_DEEP = "The arguments of the task are nested too deeply"
 
 
 class Tasks:
@@ -68,6 +69,8 @@ class Tasks:
             raise StatesRuntime(str(refused)) from None
         if call.credentials is not None:
             raise StatesRuntime(_NO_CREDENTIALS)
+        if nested_too_deeply(arguments):
+            raise StatesRuntime(_TOO_DEEP)
         return task.run(arguments, Surroundings(self._clients, call))
 
     def check(
@@ -84,7 +87,9 @@ class Tasks:
             task = self._task(resource)
         except Refused as refused:
             return (TaskProblem(str(refused)), *problems)
-        if arguments is not None:
+        if nested_too_deeply(arguments):
+            problems.append(TaskProblem(_TOO_DEEP))
+        elif arguments is not None:
             problems += task.check(template(arguments, query_language))
         return tuple(problems)
 
