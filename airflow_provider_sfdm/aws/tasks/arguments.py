@@ -37,17 +37,18 @@ class TaskProblem:
     """Something in a Task state that cannot work.
 
     :param message: AWS's words for it, where they are known.
-    :param pointer: where it is, as a JSON pointer into the arguments; "" for the resource or the arguments as a whole.
+    :param location: where it is in the arguments, as AWS writes places: ``/Entries[0]/Detail``; "" for all of them, or
+        for the resource.
     :param hint: what to write instead, or "".
     """
 
     message: str
-    pointer: str = ""
+    location: str = ""
     hint: str = ""
 
     def __str__(self) -> str:
         text = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{text} (at {self.pointer})" if self.pointer else text
+        return f"{text} (at {self.location})" if self.location else text
 
 
 def nested_too_deeply(value: Any) -> bool:
@@ -99,31 +100,29 @@ class Arguments:
             return {}
         if shape is None:
             for key in value:
-                self._unsupported(key, [], f"/{_escape(key)}")
+                self._unsupported(key, [], f"/{key}")
             return {}
         return self._structure(value, shape, "")
 
-    def _value(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
+    def _value(self, value: Any, shape: Shape, field: str, location: str) -> Any:
         if value is DYNAMIC or getattr(shape, "is_document_type", False):
             return value
         if isinstance(shape, StructureShape):
-            if self._is_a(value, dict, "JSON object", field, pointer):
-                return self._structure(value, shape, pointer)
+            if self._is_a(value, dict, "JSON object", field, location):
+                return self._structure(value, shape, location)
         elif isinstance(shape, ListShape):
-            if self._is_a(value, list, "LIST", field, pointer):
+            if self._is_a(value, list, "LIST", field, location):
                 return [
-                    self._value(item, shape.member, field, f"{pointer}/{index}") for index, item in enumerate(value)
+                    self._value(item, shape.member, field, f"{location}[{index}]") for index, item in enumerate(value)
                 ]
         elif isinstance(shape, MapShape):
-            if self._is_a(value, dict, "JSON object", field, pointer):
-                return {
-                    key: self._value(item, shape.value, key, f"{pointer}/{_escape(key)}") for key, item in value.items()
-                }
+            if self._is_a(value, dict, "JSON object", field, location):
+                return {key: self._value(item, shape.value, key, f"{location}/{key}") for key, item in value.items()}
         else:
-            return self._scalar(value, shape, field, pointer)
+            return self._scalar(value, shape, field, location)
         return None
 
-    def _structure(self, value: dict[str, Any], shape: StructureShape, pointer: str) -> dict[str, Any]:
+    def _structure(self, value: dict[str, Any], shape: StructureShape, location: str) -> dict[str, Any]:
         names = {self._spelling.member(name): name for name in shape.members}
         if shape.name == _DOCUMENT:
             names |= {name: name for name in shape.members}
@@ -131,43 +130,43 @@ class Arguments:
         for key, item in value.items():
             name = names.get(key)
             if name is None:
-                self._unsupported(key, list(names), f"{pointer}/{_escape(key)}")
+                self._unsupported(key, list(names), f"{location}/{key}")
             elif item is not None:  # null is Java's way to say that a member is not set; recorded for lambda:invoke
-                read[name] = self._value(item, shape.members[name], key, f"{pointer}/{_escape(key)}")
+                read[name] = self._value(item, shape.members[name], key, f"{location}/{key}")
         tokens = {name for name, member in shape.members.items() if member.metadata.get("idempotencyToken")}
         for name in shape.required_members:
             if name not in read and name not in tokens:
-                self._add(f"The field '{self._spelling.member(name)}' is required but was missing", pointer)
+                self._add(f"The field '{self._spelling.member(name)}' is required but was missing", location)
         return read
 
-    def _scalar(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
+    def _scalar(self, value: Any, shape: Shape, field: str, location: str) -> Any:
         kind = shape.type_name
         if kind == "blob":
-            return self._bytes(value, shape, field, pointer)
+            return self._bytes(value, shape, field, location)
         if isinstance(shape, StringShape) or kind in ("string", "character"):
-            return self._string(value, shape, field, pointer)
+            return self._string(value, shape, field, location)
         if kind == "boolean":
-            self._is_a(value, bool, "BOOLEAN", field, pointer)
+            self._is_a(value, bool, "BOOLEAN", field, location)
         elif kind in ("integer", "long", "short", "byte", "bigInteger"):
             if isinstance(value, float) and value.is_integer():
                 return int(value)
-            self._is_a(value, int, "NUMBER", field, pointer)
+            self._is_a(value, int, "NUMBER", field, location)
         elif kind in ("float", "double", "bigDecimal"):
             if isinstance(value, int) and not isinstance(value, bool):
                 return float(value)
-            self._is_a(value, float, "NUMBER", field, pointer)
+            self._is_a(value, float, "NUMBER", field, location)
         elif kind == "timestamp":
-            return self._timestamp(value, field, pointer)
+            return self._timestamp(value, field, location)
         return value
 
-    def _timestamp(self, value: Any, field: str, pointer: str) -> Any:
+    def _timestamp(self, value: Any, field: str, location: str) -> Any:
         try:
             return parse_timestamp(value)
         except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
-            self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", pointer)
+            self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", location)
             return None
 
-    def _bytes(self, value: Any, shape: Shape, field: str, pointer: str) -> bytes:
+    def _bytes(self, value: Any, shape: Shape, field: str, location: str) -> bytes:
         if _holds_dynamic(value):
             return b""
         if shape.serialization.get("streaming"):
@@ -176,13 +175,13 @@ class Arguments:
         try:
             return self._spelling.decode(value)
         except ValueError:
-            self._add(f"The value for the field '{field}' must be a base64 STRING", pointer)
+            self._add(f"The value for the field '{field}' must be a base64 STRING", location)
             return b""
 
-    def _string(self, value: Any, shape: Shape, field: str, pointer: str) -> Any:
+    def _string(self, value: Any, shape: Shape, field: str, location: str) -> Any:
         if field in self._json_text and not isinstance(value, str):
             return None if _holds_dynamic(value) else dumps(value).decode()
-        if not self._is_a(value, str, "STRING", field, pointer):
+        if not self._is_a(value, str, "STRING", field, location):
             return None
         if shape.serialization.get("jsonvalue"):
             # botocore would write the text as JSON once more; Java takes it as it is.
@@ -192,21 +191,21 @@ class Arguments:
                 return value
         return value
 
-    def _is_a(self, value: Any, kind: type, word: str, field: str, pointer: str) -> bool:
+    def _is_a(self, value: Any, kind: type, word: str, field: str, location: str) -> bool:
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return True
-        self._add(f"The value for the field '{field}' must be a {word}", pointer)
+        self._add(f"The value for the field '{field}' must be a {word}", location)
         return False
 
-    def _unsupported(self, key: str, known: list[str], pointer: str) -> None:
+    def _unsupported(self, key: str, known: list[str], location: str) -> None:
         alike = [name for name in known if name.lower() == key.lower()] or difflib.get_close_matches(
             key, known, 1, 0.75
         )
         hint = f"did you mean {alike[0]}?" if alike else ""
-        self._add(f'The field "{key}" is not supported by Step Functions', pointer, hint)
+        self._add(f'The field "{key}" is not supported by Step Functions', location, hint)
 
-    def _add(self, message: str, pointer: str, hint: str = "") -> None:
-        self.problems.append(TaskProblem(message, pointer, hint))
+    def _add(self, message: str, location: str, hint: str = "") -> None:
+        self.problems.append(TaskProblem(message, location, hint))
 
 
 def _holds_dynamic(value: Any) -> bool:
@@ -215,7 +214,3 @@ def _holds_dynamic(value: Any) -> bool:
     if isinstance(value, list):
         return any(_holds_dynamic(item) for item in value)
     return value is DYNAMIC
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

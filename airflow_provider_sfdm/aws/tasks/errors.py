@@ -32,6 +32,7 @@ from botocore.exceptions import (
 )
 from botocore.model import OperationModel, Shape
 
+from ...core.errors import StatesError
 from ...states.seam import TaskFailed
 from ...storage.reasons import cause_to_show, without_secrets
 from .models import Service
@@ -107,6 +108,12 @@ def failures(
         raise _client_side(prefix, error) from cause_to_show(error)
     except BotoCoreError as error:
         raise _client_side(prefix, error) from cause_to_show(error)
+    except (TaskFailed, StatesError):
+        raise
+    except Exception as error:
+        # Data that no request can be made of (a line break in a header, say) is refused below botocore, in many ways.
+        text = f"Unable to make the request: {type(error).__name__}: {_safe(str(error))}"
+        raise TaskFailed(f"{prefix}.SdkClientException", text) from cause_to_show(error)
 
 
 def _client_side(prefix: str, error: BotoCoreError) -> TaskFailed:

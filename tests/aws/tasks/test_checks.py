@@ -150,7 +150,7 @@ def test_what_cannot_work_here_is_refused_with_the_reason(resource: str, why: st
             STATES + "dynamodb:putItem",
             {"TableName": "t", "Item": {"a/b": {"N": 1}, "c": {"S": {"d": "e"}}, "f": []}},
             [
-                "The value for the field 'N' must be a STRING (at /Item/a~1b/N)",
+                "The value for the field 'N' must be a STRING (at /Item/a/b/N)",
                 "The value for the field 'S' must be a STRING (at /Item/c/S)",
                 "The value for the field 'f' must be a JSON object (at /Item/f)",
             ],

@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from airflow_provider_sfdm.aws.tasks import Tasks
 from airflow_provider_sfdm.hooks.clients import airflow_clients
-from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
+from airflow_provider_sfdm.states.seam import Invoke, TaskCall, TaskFailed
 from tools.servers import S3Endpoint
 
 from .helpers import CALL, FUNCTION, SDK, Answer, at, serving
@@ -35,6 +35,11 @@ def test_clients_are_made_once_for_each_service_and_time_limit() -> None:
             tasks(FUNCTION + "f", {}, TaskCall("JSONPath", {}, timeout_seconds=7))
             tasks(FUNCTION + "f", {}, TaskCall("JSONPath", {}, timeout_seconds=9000))
     assert made == [("dynamodb", 60.0, 1), ("lambda", 930.0, 1), ("lambda", 7, 1)]
+
+
+def test_tasks_are_what_the_interpreter_calls() -> None:
+    invoke: Invoke = Tasks(functions={"f": lambda arguments: arguments})
+    assert invoke("f", 1, CALL) == 1
 
 
 def test_threads_share_tasks() -> None:

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_sfdm.aws.tasks import Tasks
 from airflow_provider_sfdm.aws.tasks.spelling import epoch_milliseconds, iso_timestamp
+from airflow_provider_sfdm.core.errors import StatesRuntime
 from airflow_provider_sfdm.states.seam import TaskFailed
 from tools.servers import S3Endpoint
 
@@ -310,6 +313,54 @@ def test_credentials_stay_out_of_causes() -> None:
     assert "does not match" in cause
     for secret in ("FwoGZXIv", "token==", "AKIAEXAMPLE", "0123456789abcdef"):
         assert secret not in cause
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"Bucket": "b", "Key": "k", "Metadata": {"a": "line\nbreak"}},
+        {"Bucket": "b", "Key": "k", "Metadata": {"a b": "c"}},
+        {"Bucket": "", "Key": "k"},
+        {"Bucket": "b", "Key": ""},
+        {"Bucket": "not a bucket/..", "Key": "k"},
+        {"Bucket": "arn:aws:s3:nowhere", "Key": "k"},
+    ],
+)
+def test_what_no_request_can_be_made_of_fails_the_task_alone(arguments: dict[str, Any]) -> None:
+    refusal = Answer(_s3_error("InvalidRequest", "no"), 400)
+    with serving(lambda seen: refusal) as server, pytest.raises(TaskFailed) as raised:
+        Tasks(at(server.url))(SDK + "s3:putObject", arguments, CALL)
+    assert raised.value.error in ("S3.SdkClientException", "S3.InvalidRequestException")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = {
+    "dynamodb:putItem": ("TableName", "Item", "Expected", "ConditionExpression", "ExpressionAttributeValues"),
+    "s3:putObject": ("Bucket", "Key", "Body", "Metadata", "Expires", "ContentLength"),
+    "ec2:runInstances": ("MinCount", "BlockDeviceMappings", "InstanceMarketOptions", "UserData"),
+    "lambda:updateFunctionCode": ("FunctionName", "ZipFile", "Publish"),
+    "cloudwatchlogs:putLogEvents": ("LogGroupName", "LogEvents"),
+}
+
+
+@given(st.data())
+def test_any_json_is_read_or_its_problems_named(data: st.DataObject) -> None:
+    action = data.draw(st.sampled_from(sorted(MEMBERS)))
+    members = st.sampled_from(MEMBERS[action]) | st.text(max_size=4)
+    arguments = data.draw(st.dictionaries(members, JSON, max_size=4))
+
+    def unreachable(service: str, config: object) -> Any:
+        raise ConnectionRefusedError
+
+    tasks = Tasks(unreachable)
+    problems = tasks.check(SDK + action, arguments, query_language="JSONata")
+    with pytest.raises((TaskFailed, StatesRuntime)) as raised:
+        tasks(SDK + action, arguments, CALL)
+    assert "{%" in repr(arguments) or isinstance(raised.value, StatesRuntime) is bool(problems)
 
 
 def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
