@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import Any, NamedTuple
 
 from ..core.json import loads
@@ -64,6 +63,12 @@ def rounded(value: Any) -> int:
 def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal: 1 and 1.0 are, true and 1 are not."""
     return bool(equal_key(one) == equal_key(other))
+
+
+def seeded(seed: int) -> float:
+    """A number from 0 to below 1 that is always the same for a seed; AWS's own numbers are not known."""
+    digest = hashlib.sha256(str(seed).encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def equal_key(value: Any) -> Any:
@@ -176,7 +181,7 @@ def _math_random(arguments: Sequence[Any], chance: Chance) -> Any:
     if start >= end:
         raise Invalid
     # The end is exclusive. What AWS makes of a seed is its own; here it is always the same number too.
-    drawn = Random(rounded(arguments[2])).random() if len(arguments) > 2 else chance.random()
+    drawn = seeded(rounded(arguments[2])) if len(arguments) > 2 else chance.random()
     return start + int(drawn * (end - start))
 
 

@@ -21,6 +21,7 @@ from .failures import QueryEvaluationError
 from .jsonata_bounds import MEMORY, Bounds, OutOfBounds
 from .jsonata_functions import LATE, STATIC
 from .jsonata_regex import bounded_engine
+from .jsonata_scope import unsupported_references
 from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
 from .visit import MISSING, Visit
 
@@ -110,6 +111,8 @@ def _compiled(text: str, place: str) -> Any:
         compiled = Jsonata(text, bounded_engine)
     except Exception as error:  # the library's parser raises what it happens to
         raise InvalidDefinition(place, f"is not a JSONata expression: {_message(error)}") from None
+    if unsupported := unsupported_references(compiled.ast):
+        raise InvalidDefinition(place, unsupported[0])
     # Its input is always absent, and what it is bound to has been checked.
     compiled.set_validate_input(False)
     # Null and undefined must not become the same.

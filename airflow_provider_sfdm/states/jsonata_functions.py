@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Any
 
 from jsonata import Jsonata
@@ -17,7 +16,7 @@ from jsonata.jexception import JException
 from jsonata.utils import Utils
 
 from ..core.json import loads
-from .intrinsic_functions import equal_key
+from .intrinsic_functions import equal_key, seeded
 from .jsonata_bounds import MEMORY, OutOfBounds, check_bytes
 from .limits import DEFAULT_LIMITS
 from .services import Services
@@ -139,7 +138,7 @@ STATIC: Mapping[str, Any] = {
 
 def _random(services: Services) -> Any:
     def random(seed: Any) -> float:
-        return services.random() if seed is None else Random(_whole(seed)).random()
+        return services.random() if seed is None else seeded(_whole(seed))
 
     return _native("random", random, "<n?:n>", 1)
 

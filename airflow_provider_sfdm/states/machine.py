@@ -110,6 +110,7 @@ def compile_machine(definition: Mapping[str, Any], *, query_language: str = "JSO
 
 
 def _compile(definition: Mapping[str, Any], language: str, place: str) -> Machine:
+    language = definition.get("QueryLanguage", language)
     states = {
         name: _compile_state(name, fields, language, f"{place}/States/{name}")
         for name, fields in definition["States"].items()

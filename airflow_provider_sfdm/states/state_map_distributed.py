@@ -15,6 +15,7 @@ from .payloads import check_payload
 from .recovery import Recovery
 from .services import DistributedRun
 from .state import Following, Source
+from .state_fields import LIMITS
 from .state_map import compile_selector, select
 from .templates import compile_template
 from .values import Evaluate
@@ -30,8 +31,7 @@ _AROUND = frozenset(
 # The payload templates in a Map state: the field and the member that holds one.
 _TEMPLATES = (("ItemReader", "Parameters"), ("ResultWriter", "Parameters"), ("ItemBatcher", "BatchInput"))
 # In JSONata any value may be an expression, but for those of the children.
-_JSONATA = ("ItemReader", "ItemBatcher", "MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage")
-_JSONATA_FIELDS = (*_JSONATA, "ResultWriter")
+_JSONATA_FIELDS = ("ItemReader", "ItemBatcher", "ResultWriter", *sorted(LIMITS))
 
 Evaluated = Callable[[Visit], Mapping[str, Any]]
 
@@ -156,6 +156,8 @@ def _needs_more(template: Any) -> bool:
 def _compile_fields(source: Source) -> Evaluated:
     """The Map state without what is done here, with everything evaluated that the map run does not understand."""
     fields = {name: value for name, value in source.fields.items() if name not in _AROUND}
+    if "ItemReader" in fields:
+        fields.pop("ItemsPath", None)  # recorded: it is ignored, even a wrong one
     if source.jsonata:
         fields["QueryLanguage"] = "JSONata"
         dynamic = {name: compile_jsonata(fields[name], name) for name in _JSONATA_FIELDS if name in fields}

@@ -1,10 +1,126 @@
-"""All that is wrong with a definition, before anything runs."""
+"""All that is wrong with a definition, with its location, before anything runs.
+
+::
+
+    check({"StartAt": "A", "States": {"A": {"Type": "Pass"}}})      # raises InvalidMachine: /States/A: …
+
+Locations and, where they are known, messages are AWS's; AWS does not promise either.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from .limits import MAX_NESTING
+from .payloads import nesting
+from .problems import Found, InvalidMachine, Problem
+from .validate_state import following_names, validate_state
 
-def check(definition: Mapping[str, Any]) -> None:
-    """placeholder"""
+MAX_NAME_LENGTH = 80
+_LANGUAGES = ("JSONPath", "JSONata")
+_MACHINE = frozenset(("Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"))
+_INSIDE = frozenset(("Comment", "StartAt", "States", "QueryLanguage"))
+_PROCESSOR = _INSIDE | {"ProcessorConfig"}
+MAX_TIMEOUT = 99_999_999
+
+
+def check(definition: object, *, query_language: str = "JSONPath") -> None:
+    """Refuse a state machine's definition that cannot run. Raises InvalidMachine with all problems."""
+    found = problems(definition, query_language=query_language)
+    if found:
+        raise InvalidMachine(found)
+
+
+def problems(definition: object, *, query_language: str = "JSONPath", processor: bool = False) -> list[Problem]:
+    """The problems of a state machine, or of an item processor; empty when it can run.
+
+    :param query_language: where the definition names none.
+    """
+    if not isinstance(definition, Mapping):
+        return [Problem("", "a definition must be an object")]
+    if nesting(definition) > MAX_NESTING:
+        return [Problem("", f"the definition is nested deeper than {MAX_NESTING} levels")]
+    found = Found()
+    if processor:
+        _Validation(found, definition.get("QueryLanguage", query_language)).list_of_states(definition, "", _PROCESSOR)
+        return found.problems
+    language = _language(definition, "", query_language, found)
+    timeout = definition.get("TimeoutSeconds")
+    if timeout is not None and (type(timeout) is not int or not 0 < timeout <= MAX_TIMEOUT):
+        found.add("/TimeoutSeconds", f"must be a whole number of seconds from 1 to {MAX_TIMEOUT:,}")
+    if definition.get("Version", "1.0") != "1.0":
+        found.add("/Version", 'must be "1.0"')
+    _Validation(found, language).list_of_states(definition, "", _MACHINE)
+    return found.problems
+
+
+class _Validation:
+    """One definition: its problems, its language, and the names of states met so far."""
+
+    def __init__(self, found: Found, language: str) -> None:
+        self._found = found
+        self._language = language
+        self._names: set[str] = set()
+
+    def list_of_states(self, holder: Mapping[str, Any], place: str, fields: frozenset[str]) -> None:
+        """``StartAt`` and ``States`` of the machine, a branch or a processor."""
+        found = self._found
+        for name in holder:
+            if name not in fields:
+                found.add(f"{place}/{name}", f"Field '{name}' is not supported")
+        states = holder.get("States")
+        if not isinstance(states, Mapping) or not states:
+            found.add(f"{place}/States", "must be an object with at least one state")
+            return
+        targets = {holder.get("StartAt")}
+        if holder.get("StartAt") not in states:
+            found.add(f"{place}/StartAt", f"Missing 'Next' target: {holder.get('StartAt')!r} is no state here")
+        ends = False
+        for name, state in states.items():
+            where = f"{place}/States/{name}"
+            self._name(name, where)
+            if not isinstance(state, Mapping):
+                found.add(where, "must be an object")
+                continue
+            self._state(name, state, where)
+            ends = ends or state.get("End") is True or state.get("Type") in ("Succeed", "Fail")
+            for field, target in following_names(state):
+                targets.add(target)
+                if target not in states:
+                    found.add(f"{where}/{field}", f"Missing 'Next' target: {target!r} is no state here")
+        if not ends:
+            found.add(f"{place}/States", "No terminal state: one state must have End: true, or be a Succeed or Fail")
+        for name in states:
+            if name not in targets:
+                found.add(f"{place}/States/{name}", "no state leads to it")
+
+    def _name(self, name: str, where: str) -> None:
+        if len(name) > MAX_NAME_LENGTH:
+            self._found.add(where, f"a state's name has at most {MAX_NAME_LENGTH} characters")
+        if name in self._names:
+            self._found.add(where, "there is another state of this name in the definition")
+        self._names.add(name)
+
+    def _state(self, name: str, state: Mapping[str, Any], where: str) -> None:
+        language = _language(state, where, self._language, self._found)
+        if language == "JSONPath" and self._language == "JSONata":
+            problem = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
+            self._found.add(where, problem)
+            return
+        if not validate_state(name, state, where, language, self._language, self._found):
+            return
+        if state["Type"] == "Parallel":
+            for index, branch in enumerate(state["Branches"]):
+                self.list_of_states(branch, f"{where}/Branches[{index}]", _INSIDE)
+        if state["Type"] == "Map":
+            field = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
+            self.list_of_states(state[field], f"{where}/{field}", _PROCESSOR)
+
+
+def _language(holder: Mapping[str, Any], place: str, otherwise: str, found: Found) -> str:
+    language = holder.get("QueryLanguage", otherwise)
+    if language not in _LANGUAGES:
+        found.add(f"{place}/QueryLanguage", f"Value should be one of the following: [{', '.join(_LANGUAGES)}]")
+        return otherwise
+    return str(language)

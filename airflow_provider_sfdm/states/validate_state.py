@@ -1,0 +1,296 @@
+"""All that is wrong with one state: its fields, their types, and what in them cannot be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from ..core.definition import DistributedMap
+from ..core.errors import InvalidDefinition
+from ..core.paths import compile_path, compile_reference_path
+from ..core.values import is_jsonata
+from .assign import Assign
+from .choice_rules import compile_rule
+from .jsonata import Expression
+from .problems import Found
+from .recovery import compile_retriers
+from .result_path import compile_result_path
+from .state_fields import (
+    ALL_JSONATA,
+    ALL_JSONPATH,
+    COMMON,
+    DISTRIBUTED_ONLY,
+    EXCLUSIVE,
+    FIELDS,
+    JSONATA,
+    JSONPATH,
+    LIMITS,
+)
+from .timestamps import parse
+from .values import compile_value
+
+_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Credentials", "Assign", "Arguments", "Output", "Items")
+_VALUE_PATHS = (
+    "ErrorPath",
+    "CausePath",
+    "SecondsPath",
+    "TimestampPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "MaxConcurrencyPath",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
+)
+_PATHS: Mapping[str, Callable[[Any, str], object]] = {
+    "InputPath": compile_path,
+    "OutputPath": compile_path,
+    "ResultPath": compile_result_path,
+    "ItemsPath": compile_reference_path,
+}
+_SECONDS = ("TimeoutSeconds", "HeartbeatSeconds", "Seconds")
+_MAX_SECONDS = 99_999_999
+_CATCHER = frozenset(("ErrorEquals", "Next", "Comment", "Assign"))
+
+
+def following_names(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The names of states that a state leads to, with the field that names each."""
+    if "Next" in state:
+        yield "Next", state["Next"]
+    if "Default" in state:
+        yield "Default", state["Default"]
+    for field in ("Choices", "Catch"):
+        holders = state.get(field)
+        for index, holder in enumerate(holders if isinstance(holders, list) else ()):
+            if isinstance(holder, Mapping) and "Next" in holder:
+                yield f"{field}[{index}]/Next", holder["Next"]
+
+
+def validate_state(
+    name: str, state: Mapping[str, Any], where: str, language: str, machine_language: str, found: Found
+) -> bool:
+    """Add a state's problems to ``found``; whether what is inside of it can be looked at."""
+    kind = state.get("Type")
+    if kind not in FIELDS:
+        found.add(f"{where}/Type", f"Value should be one of the following: [{', '.join(FIELDS)}]")
+        return False
+    jsonata = language == "JSONata"
+    _known_fields(state, kind, where, language, found)
+    _transition(state, kind, where, found)
+    for one, other in EXCLUSIVE:
+        if one in state and other in state:
+            found.add(where, f"'{one}' and '{other}' exclude each other")
+    _values(state, where, found, jsonata=jsonata)
+    if kind in ("Task", "Parallel", "Map"):
+        _recovery(state, where, found, jsonata=jsonata)
+    if kind == "Task" and (not isinstance(state.get("Resource"), str) or not state["Resource"]):
+        found.add(f"{where}/Resource", "must be given, as text")
+    if kind == "Choice":
+        _choices(state, where, found, jsonata=jsonata)
+    if kind == "Wait":
+        _wait(state, where, found)
+    if kind == "Parallel":
+        return _branches(state, where, found)
+    if kind == "Map":
+        return _map(state, where, language, found)
+    return True
+
+
+def _known_fields(state: Mapping[str, Any], kind: str, where: str, language: str, found: Found) -> None:
+    own, other, foreign = (
+        (JSONATA, "JSONPath", ALL_JSONPATH) if language == "JSONata" else (JSONPATH, "JSONata", ALL_JSONATA)
+    )
+    known = COMMON | FIELDS[kind] | own[kind]
+    for field in state:
+        if field in known:
+            continue
+        if field in foreign:
+            supported = f"but field '{field}' is only supported for the '{other}' QueryLanguage"
+            found.add(where, f"The QueryLanguage is set to '{language}', {supported}")
+        else:
+            found.add(f"{where}/{field}", f"Field '{field}' is not supported")
+
+
+def _transition(state: Mapping[str, Any], kind: str, where: str, found: Found) -> None:
+    if "End" in state and not isinstance(state["End"], bool):
+        found.add(f"{where}/End", "must be true or false")
+    if kind not in ("Choice", "Succeed", "Fail") and "Next" not in state and state.get("End") is not True:
+        found.add(where, "a state has Next, or End: true")
+
+
+def _values(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
+    for field in state.keys() & set(_TEMPLATES):
+        template(state[field], f"{where}/{field}", found, jsonata=jsonata)
+    if isinstance(state.get("Assign"), Mapping):
+        assign = Assign.of_jsonata if jsonata else Assign.of_jsonpath
+        # The values have been looked at; here it is about the names.
+        names = {key: None if jsonata or not key.endswith(".$") else "$" for key in state["Assign"]}
+        found.attempt(f"{where}/Assign", lambda: assign({"Assign": names}, where))
+    for field in state.keys() & set(_SECONDS):
+        _seconds(state[field], f"{where}/{field}", found, jsonata=jsonata, least=0 if field == "Seconds" else 1)
+    for field in state.keys() & {"Error", "Cause", "Comment"}:
+        if not isinstance(state[field], str):
+            found.add(f"{where}/{field}", "Expected value of type [STRING]")
+    if not jsonata:
+        _paths(state, where, found)
+        return
+    for field in state.keys() & {"Error", "Cause", *LIMITS}:
+        template(state[field], f"{where}/{field}", found, jsonata=True)
+
+
+def _paths(state: Mapping[str, Any], where: str, found: Found) -> None:
+    for field, compiles in _PATHS.items():
+        # With an ItemReader ItemsPath is ignored, even a wrong one.
+        if field not in state or (field == "ItemsPath" and "ItemReader" in state):
+            continue
+        if state[field] is not None or field == "ItemsPath":
+            found.attempt(f"{where}/{field}", partial(compiles, state[field], field))
+    for field in state.keys() & set(_VALUE_PATHS):
+        found.attempt(f"{where}/{field}", partial(compile_value, state[field], field, field))
+
+
+def template(value: Any, place: str, found: Found, *, jsonata: bool) -> None:
+    """The problems of a payload template, or of JSON with expressions in it."""
+    if isinstance(value, str):
+        if jsonata and is_jsonata(value):
+            found.attempt(place, lambda: Expression(value, place))
+        return
+    if isinstance(value, list):
+        for index, part in enumerate(value):
+            template(part, f"{place}[{index}]", found, jsonata=jsonata)
+    if not isinstance(value, Mapping):
+        return
+    for key, member in value.items():
+        where = f"{place}/{key}"
+        if jsonata or not key.endswith(".$"):
+            template(member, where, found, jsonata=jsonata)
+        elif key.removesuffix(".$") in value:
+            found.add(where, f"{key.removesuffix('.$')!r} is given both as a value and as a path")
+        else:
+            found.attempt(where, partial(compile_value, member, place, key))
+
+
+def _seconds(value: Any, place: str, found: Found, *, jsonata: bool, least: int) -> None:
+    if jsonata and isinstance(value, str) and is_jsonata(value):
+        found.attempt(place, lambda: Expression(value, place))
+    elif type(value) is not int or not least <= value <= _MAX_SECONDS:
+        found.add(place, f"must be a whole number of seconds from {least} to {_MAX_SECONDS:,}")
+
+
+def _recovery(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
+    if "Retry" in state:
+        try:
+            compile_retriers(state["Retry"], f"{where}/Retry")
+        except InvalidDefinition as error:
+            found.add(error.field, error.problem)
+    catch = state.get("Catch", [])
+    if not isinstance(catch, list):
+        found.add(f"{where}/Catch", "must be an array")
+        return
+    for index, catcher in enumerate(catch):
+        _catcher(catcher, f"{where}/Catch[{index}]", found, jsonata=jsonata, last=index == len(catch) - 1)
+
+
+def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: bool) -> None:
+    if not isinstance(catcher, Mapping):
+        found.add(place, "must be an object")
+        return
+    for field in catcher:
+        if field not in _CATCHER and field != ("Output" if jsonata else "ResultPath"):
+            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+    errors = catcher.get("ErrorEquals")
+    if not isinstance(errors, list) or not errors or not all(isinstance(error, str) and error for error in errors):
+        found.add(f"{place}/ErrorEquals", "must be an array of error names")
+    elif "States.ALL" in errors and (len(errors) > 1 or not last):
+        found.add(f"{place}/ErrorEquals", "States.ALL must stand alone, in the last catcher")
+    if "Next" not in catcher:
+        found.add(f"{place}/Next", "must be given")
+    for field in ("Assign", "Output"):
+        if field in catcher:
+            template(catcher[field], f"{place}/{field}", found, jsonata=jsonata)
+    if not jsonata and "ResultPath" in catcher:
+        found.attempt(f"{place}/ResultPath", lambda: compile_result_path(catcher["ResultPath"], "ResultPath"))
+
+
+def _choices(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
+    rules = state.get("Choices")
+    if not isinstance(rules, list) or not rules:
+        found.add(f"{where}/Choices", "must be an array with at least one rule")
+        return
+    for index, rule in enumerate(rules):
+        place = f"{where}/Choices[{index}]"
+        if not isinstance(rule, Mapping):
+            found.add(place, "must be an object")
+            continue
+        if "Next" not in rule:
+            found.add(f"{place}/Next", "must be given")
+        for field in ("Assign", "Output"):
+            if field in rule:
+                template(rule[field], f"{place}/{field}", found, jsonata=jsonata)
+        if jsonata:
+            _condition(rule, place, found)
+            continue
+        try:
+            compile_rule(rule, place)
+        except InvalidDefinition as error:
+            found.add(error.field.replace(f"{place}.", f"{place}/"), error.problem)
+
+
+def _condition(rule: Mapping[str, Any], place: str, found: Found) -> None:
+    condition = rule.get("Condition")
+    if isinstance(condition, str) and is_jsonata(condition):
+        found.attempt(f"{place}/Condition", lambda: Expression(condition, place))
+    elif not isinstance(condition, bool):
+        found.add(f"{place}/Condition", "must be a JSONata expression, true or false")
+    for field in rule:
+        if field not in ("Condition", "Next", "Comment", "Assign", "Output"):
+            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+
+
+def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
+    given = [name for name in ("Seconds", "SecondsPath", "Timestamp", "TimestampPath") if name in state]
+    if len(given) != 1:
+        found.add(where, "a Wait has one of Seconds, SecondsPath, Timestamp and TimestampPath")
+    moment = state.get("Timestamp")
+    if moment is not None and not is_jsonata(moment) and parse(moment) is None:
+        found.add(f"{where}/Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
+    elif isinstance(moment, str) and is_jsonata(moment):
+        found.attempt(f"{where}/Timestamp", lambda: Expression(moment, "Timestamp"))
+
+
+def _branches(state: Mapping[str, Any], where: str, found: Found) -> bool:
+    branches = state.get("Branches")
+    if not isinstance(branches, list) or not branches or not all(isinstance(branch, Mapping) for branch in branches):
+        found.add(f"{where}/Branches", "must be an array with at least one branch")
+        return False
+    return True
+
+
+def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> bool:
+    field = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
+    processor = state.get(field)
+    if not isinstance(processor, Mapping):
+        found.add(f"{where}/{field}", "must be given: an object with StartAt and States")
+        return False
+    config = processor.get("ProcessorConfig", {})
+    mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else config
+    if mode not in ("INLINE", "DISTRIBUTED"):
+        found.add(f"{where}/{field}/ProcessorConfig", "Mode must be INLINE or DISTRIBUTED")
+    elif mode == "DISTRIBUTED":
+        _distributed(state, where, language, found)
+    else:
+        for name in state.keys() & DISTRIBUTED_ONLY:
+            found.add(f"{where}/{name}", f"Field '{name}' is only supported in DISTRIBUTED mode")
+    return isinstance(processor.get("States"), Mapping)
+
+
+def _distributed(state: Mapping[str, Any], where: str, language: str, found: Found) -> None:
+    """What the map run's own value of the definition refuses."""
+    outside = ("Retry", "Catch", "Assign", "Output", "ResultSelector", "InputPath", "OutputPath", "ResultPath")
+    own = {name: value for name, value in state.items() if name not in outside}
+    if "ItemReader" in own:
+        own.pop("ItemsPath", None)
+    try:
+        DistributedMap.from_asl(own, query_language=language)
+    except InvalidDefinition as error:
+        found.add(f"{where}/{error.field}", error.problem)
