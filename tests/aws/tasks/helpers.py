@@ -82,6 +82,7 @@ class Scripted(ThreadingHTTPServer):
     """A server that answers what a function says, and remembers the requests."""
 
     daemon_threads = True
+    request_queue_size = 64  # the default of 5 refuses connections that many threads open at once
 
     def __init__(self, script: Callable[[Seen], Answer]) -> None:
         self.script = script
