@@ -41,6 +41,8 @@ STOP_ERRORS = {
     Outcome.TIMED_OUT: "MapRun.Timeout",
 }
 """The error that an execution is stopped with: who looks at it later, another attempt say, sees why."""
+ATTEMPT_IS_OVER = "not done when the execution_timeout of the task was over"
+"""Why an execution is stopped when the time of the task's attempt is over."""
 KILLED = "MapRun.Killed"
 """The error of an execution that was stopped because its task was."""
 
@@ -120,7 +122,7 @@ def judge(options: WatchOptions, execution: Execution | None, map_run: MapRun | 
     if options.timeout is not None and now - began >= options.timeout:
         return Judgement(Outcome.TIMED_OUT, f"not done {options.timeout:g} seconds after it began")
     if options.deadline is not None and now >= options.deadline:
-        return Judgement(Outcome.TIMED_OUT, "not done when the execution_timeout of the task was over")
+        return Judgement(Outcome.TIMED_OUT, ATTEMPT_IS_OVER)
     return None
 
 

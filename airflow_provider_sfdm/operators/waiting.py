@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from ..compat import AirflowException, AirflowFailException, XComArg
@@ -36,14 +36,32 @@ class Waiter:
         :raises Interrupted: somebody ended the waiting.
         :raises ServiceError: the watch failed.
         """
+        return self._look_until(watcher, lambda look: look.judgement is not None)
+
+    def look_at(self, watcher: MapRunWatcher) -> Look:
+        """How things stand, where another one has watched: a look that got all of its answers.
+
+        :raises Interrupted: somebody ended the waiting.
+        :raises ServiceError: the service did not answer.
+        """
+        return self._look_until(watcher, _is_whole)
+
+    def _look_until(self, watcher: MapRunWatcher, enough: Callable[[Look], bool]) -> Look:
         while True:
             look = watcher.look()
             if self.interrupted:
                 raise Interrupted
-            if look.judgement is not None:
+            if enough(look):
                 return look
             if self._interrupted.wait(look.wait):
                 raise Interrupted
+
+
+def _is_whole(look: Look) -> bool:
+    if look.judgement is not None:
+        return True
+    # Where the execution has ended, its Map Run may not have yet.
+    return look.answered and not (look.execution is not None and look.execution.status.ended)
 
 
 def watch_failed(event: Mapping[str, object]) -> AirflowException:

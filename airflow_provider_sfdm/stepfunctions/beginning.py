@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -80,7 +81,9 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """One attempt's way to its execution. ``machine_arn`` is what would be started now: maybe a version or alias."""
+    """One attempt's way to its execution. ``machine_arn`` is what would be started now: maybe a version or alias;
+    ``definition`` is what it runs, where that is known.
+    """
 
     calls: StepFunctionsCalls
     machine_arn: str
@@ -89,6 +92,7 @@ class Beginning:
     attempt: Attempt
     on_retry: OnRetry
     memory: Memory
+    definition: Mapping[str, Any] | None = None
 
     def begin(self) -> Begun:
         """Find, redrive or start the execution.
@@ -167,6 +171,9 @@ class Beginning:
         version = now.name is not None and now.name.isdigit()  # an alias does not say which one it is of
         if found.version_arn is not None and version and found.version_arn != self.machine_arn:
             return f"the definition is another one now: it ran {found.version_arn}, and this is {self.machine_arn}"
+        compared = found.version_arn is not None and version
+        if not compared and self.definition is not None and self.calls.definition_of(found.arn) != self.definition:
+            return "the definition is another one now"
         return not_redrivable(found)
 
     def _start(self, name: str) -> Begun:

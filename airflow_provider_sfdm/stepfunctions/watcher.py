@@ -37,12 +37,21 @@ _LOG_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look found. ``judgement`` is None while the watch goes on; ``wait`` is in seconds until the next look."""
+    """What a look found. ``judgement`` is None while the watch goes on; ``wait`` is in seconds until the next look.
+
+    ``execution`` is None where the call failed, and (``is_of_map_run``) where a Map Run alone is watched.
+    """
 
     judgement: Judgement | None
     wait: float
     execution: Execution | None = None
     map_run: MapRun | None = None
+    is_of_map_run: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the service told how things stand."""
+        return self.execution is not None or self.is_of_map_run
 
 
 class MapRunWatcher:
@@ -118,13 +127,13 @@ class MapRunWatcher:
             if map_run is not None and map_run.status is MapRunStatus.RUNNING:
                 self._update(map_run, now)
             self._last_age = self._age(execution, map_run, now)
-            return Look(None, self._pace.wait(self._last_age, self._dice()), execution, map_run)
+            return Look(None, self._pace.wait(self._last_age, self._dice()), execution, map_run, execution is None)
         if not ended and execution is not None and self._must_stop(judged.outcome):
             if self._judged is None:
                 self._stop(execution, judged)
             self._judged = judged  # the counters are final when the execution is: wait for that
             return Look(None, _SOON, execution, map_run)
-        return Look(judged, 0.0, execution, map_run)
+        return Look(judged, 0.0, execution, map_run, execution is None)
 
     # The parts of a look
 
