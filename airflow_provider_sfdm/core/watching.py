@@ -54,7 +54,8 @@ class WatchOptions:
     ``timeout`` is in seconds of wall time since the execution began or was redriven last; ``deadline`` is the moment
     (epoch seconds) at which the time of the task's attempt is over. ``redrive_count`` is the
     redrive that the execution must show before its status counts: right after a redrive AWS may still show the end of
-    the run before. ``label`` is that of the Map state, where a state machine has several.
+    the run before. ``label`` is that of the Map state, where a state machine has several. ``is_known`` says that the
+    execution is there: what has just been started may not be found at once.
     """
 
     fail_when: tuple[MapRunCondition, ...] = ()
@@ -68,6 +69,7 @@ class WatchOptions:
     label: str | None = None
     redrive_count: int = 0
     poll_interval: float | None = None
+    is_known: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, for a trigger."""

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ..aws.errors import ServiceError
-from ..compat import XCOM_RETURN_KEY, Context, XComArg
+from ..compat import XCOM_RETURN_KEY, Context, ResolveMixin
 from ..core.conditions import Conditions, check_conditions
 from ..core.counters import MapRunStatus, counted
 from ..core.executions import Execution, MapRun
@@ -67,18 +67,20 @@ def message_of(summary: MapRunSummary, judgement: Judgement) -> str:
     return "; ".join(parts)
 
 
-def authored_conditions(given: Conditions | XComArg, field: str) -> Any:
+def authored_conditions(given: Conditions | ResolveMixin, field: str) -> Any:
     """Conditions as Airflow can render and show them, checked as far as they are known when the DAG is parsed.
 
     :raises InvalidDefinition: one of them is none.
     """
-    if given is None or isinstance(given, XComArg):
+    if given is None or isinstance(given, ResolveMixin):
         return given
     if isinstance(given, str):
         check_conditions(given, field)
         return given
     several = list(given) if isinstance(given, Iterable) else [given]
     check_conditions(several, field)
+    if isinstance(given, list) and all(isinstance(one, str) for one in given):
+        return given  # the very object: Airflow knows by it what came from upstream, and must not be rendered
     return [str(one) for one in several]
 
 

@@ -11,9 +11,10 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ExecutionNameTaken, InvalidStateMachine, ServiceError
-from ..compat import AirflowException, AirflowFailException, AirflowTaskTimeout, Context, XComArg, conf
+from ..compat import AirflowException, AirflowFailException, AirflowTaskTimeout, Context, ResolveMixin, conf
 from ..core.arns import MAX_NAME, ArnKind, StatesArn, check_name, plain_name, role_account
 from ..core.conditions import Conditions, as_conditions
+from ..core.definition import DistributedMap
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.executions import Execution, MapRun
 from ..core.map_run_updates import MapRunUpdate, as_updates
@@ -28,7 +29,7 @@ from ..links.step_functions import (
 )
 from ..stepfunctions.beginning import Beginning, Begun, OnRetry, RedriveRefused, as_on_retry, redrive_earlier
 from ..stepfunctions.watcher import MapRunWatcher
-from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
+from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, has_ended, judgement_of, progress_of
 from .attempts import attempt_of, killed, stop_in_thread, stopped_by_an_earlier_attempt
 from .machines import MachineOptions, MachineSource, configured_role, map_run_of, plain_input
 from .reporting import authored_conditions, message_of, report_on
@@ -182,8 +183,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         self.validate = validate
         self.tags = tags
         self.logging_configuration = logging_configuration
-        # Of a DistributedMap it is in its view.
-        self.input = None if authored or input is UNSET else input
+        self.input = _run_input(definition) if input is UNSET else input
         self.execution_name = execution_name
         self.on_retry = as_on_retry(on_retry)
         self.fail_when = authored_conditions(fail_when, "fail_when")
@@ -208,8 +208,6 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         for _ in range(_ROUNDS):
             begun = self._begin(context)
             options = replace(options, redrive_count=begun.redrive_count)
-            # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
-            self._to_kill = (self.hook, begun.execution_arn, killed(context))
             if self._waiter.interrupted:  # the kill came while the execution was being started
                 self.on_kill()
                 raise self._was_killed(begun)
@@ -223,12 +221,15 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     def execute_complete(self, context: Context, event: Mapping[str, Any], execution_arn: str | None = None) -> Any:
         """Go on after the trigger's event."""
         # In dag.test() the arguments of a deferral get lost.
-        execution_arn = execution_arn or context["ti"].xcom_pull(task_ids=self.task_id, key=MAP_RUN_KEY)["executionArn"]
+        ti = context["ti"]
+        if execution_arn is None:
+            pushed = ti.xcom_pull(task_ids=self.task_id, key=MAP_RUN_KEY, map_indexes=ti.map_index)
+            execution_arn = str(pushed["executionArn"])
         if "failed" in event:
             raise watch_failed(event)
-        watcher = self._watcher(context, Begun(execution_arn), WatchOptions(label=self.map_label))
+        watcher = self._watcher(context, Begun(execution_arn), WatchOptions(label=self.map_label, is_known=True))
         try:
-            looked = self._waiter.look_at(watcher)
+            looked = self._waiter.look_at(watcher, has_ended(event))
         except Interrupted:
             raise AirflowException("the task was killed") from None
         except ServiceError as error:
@@ -259,6 +260,8 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
             raise refused(error) from error
         except ServiceError as error:
             raise AirflowException(str(error)) from error
+        # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
+        self._to_kill = (self.hook, begun.execution_arn, killed(context))
         self._show(context, begun.execution_arn)
         return begun
 
@@ -267,10 +270,11 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         source = self.source
         assert source is not None
         if source.authored is not None:
-            document, text = map_run_of(source.authored, self.distributed_map or {}, context)
+            document, text = map_run_of(source.authored, self.distributed_map or {}, self.input, context)
         else:
-            document, text = dict(source.document or {}), plain_input({} if self.input is None else self.input)
+            document, text = dict(source.document or {}), plain_input(self.input)
         if not source.is_made:
+            self.hook.refuse_express(str(self.state_machine_arn))
             return str(self.state_machine_arn), text, None
         if self.state_machine_name:
             check_name(self.state_machine_name, "state_machine_name")
@@ -323,6 +327,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
                 updates=self.updates,
                 label=self.map_label,
                 poll_interval=self.poll_interval,
+                is_known=True,
             )
         except InvalidDefinition as error:
             raise refused(error) from error
@@ -396,6 +401,12 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         return AirflowException(f"the task was killed; {begun.execution_arn} {what}")
 
 
+def _run_input(definition: Any) -> Any:
+    """The input that a definition brings along."""
+    given = definition.input if isinstance(definition, DistributedMap) else UNSET
+    return {} if given is UNSET else given
+
+
 def _check_role(role_arn: str | None) -> None:
     if role_arn is None:
         problem = (
@@ -411,5 +422,5 @@ def _check_redrive_alone(redrive: Any, *others: Any) -> None:
         raise TypeError("redrive= runs an earlier execution again: give no definition, machine, input or items with it")
     if literal(redrive):
         StatesArn.parse(redrive, "redrive", ArnKind.EXECUTION)
-    elif not isinstance(redrive, str | Mapping | XComArg):
+    elif not isinstance(redrive, str | Mapping | ResolveMixin):
         raise InvalidDefinition("redrive", "must be the ARN of an execution or the summary of a map")

@@ -30,7 +30,7 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
 
     Returns the ARNs of the Map Runs that it changed. One that has ended is left: that is no failure.
 
-    :param map_run_arn: the Map Run (templated); or
+    :param map_run_arn: the Map Run (templated): its ARN, or the summary of a map; or
     :param execution_arn: an execution, whose running Map Runs are all changed (templated): its ARN, or the summary of a
         map.
     :param max_concurrency: the new MaxConcurrency (templated); 0 stands for 10,000.
@@ -79,7 +79,7 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
         try:
             limits = MapRunLimits(**{name: _number(getattr(self, name), name) for name in _LIMITS})
             found = (
-                [self.map_run_arn]
+                [StatesArn.parse(arn_of(self.map_run_arn, "mapRunArn"), "map_run_arn", ArnKind.MAP_RUN).text]
                 if self.map_run_arn is not None
                 else [run.arn for run in self.hook.list_map_runs(self._execution_arn)]
             )
