@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseOperator,
     Context,
     MappedOperator,
@@ -29,6 +30,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
     task_group,
 )
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
 from airflow.sdk.definitions.decorators.task_group import _TaskGroupFactory
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -43,6 +45,7 @@ __all__ = [
     "AirflowRescheduleException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "AirflowTaskTimeout",
     "BaseOperator",
     "BaseTrigger",
     "Context",
@@ -50,6 +53,7 @@ __all__ = [
     "ObjectStoragePath",
     "PlainXComArg",
     "PokeReturnValue",
+    "ResolveMixin",
     "TaskGroup",
     "TriggerEvent",
     "TriggerRule",

@@ -10,8 +10,10 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -54,3 +56,12 @@ _isolate()
 def callers_aws() -> dict[str, str]:
     """What the caller's shell says of an AWS account: for tests/live alone, where the caller asks for it."""
     return _CALLERS_AWS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader_of_service_models() -> Iterator[None]:
+    """Read each of botocore's service models once: every new client would read and parse them again, 0.1 s each."""
+    shared = botocore.session.create_loader(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda *_: shared)
+        yield

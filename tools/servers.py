@@ -132,7 +132,7 @@ def s3_server(folder: Path) -> Iterator[S3Endpoint]:
         "s3.localSocket": folder / "s3.sock",
         "s3.port.iceberg": "0",
         "s3.port.lance": "0",
-        "volume.max": "200",  # a bucket takes seven volumes
+        "volume.max": "1000",  # a bucket takes seven volumes, and every test has buckets of its own
     }
     for part, (http, grpc) in parts.items():
         options |= {f"{part}.port": str(http), f"{part}.port.grpc": str(grpc)}

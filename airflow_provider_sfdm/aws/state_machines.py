@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..core.arns import machine_arn
-from .errors import Diagnostic, InvalidStateMachine, NotFound, ServiceError, calling
+from ..core.arns import ArnKind, StatesArn, machine_arn
+from ..core.errors import InvalidDefinition
+from .errors import Diagnostic, InvalidStateMachine, NotFound, PermissionMissing, ServiceError, calling
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -92,6 +93,24 @@ class StateMachineCalls(ABC):
             return found
         reason = "; ".join(str(one) for one in errors) or "the definition is not valid"
         raise InvalidStateMachine("ValidateStateMachineDefinition", "InvalidDefinition", reason, found)
+
+    def refuse_express(self, state_machine_arn: str) -> None:
+        """Refuse a machine of the type EXPRESS, which has no Distributed Map: before it has been started.
+
+        Nothing is refused where DescribeStateMachine is not allowed.
+
+        :raises InvalidDefinition: it is one.
+        """
+        arn = StatesArn.parse(state_machine_arn, "state_machine_arn", ArnKind.STATE_MACHINE)
+        try:
+            with calling("DescribeStateMachine"):
+                found = self.states_client.describe_state_machine(stateMachineArn=arn.machine_arn)
+        except PermissionMissing as error:
+            log.info("The type of the state machine is not known: %s", error)
+            return
+        if found["type"] == "EXPRESS":
+            problem = "is of the type EXPRESS, which runs no Distributed Map and cannot be watched"
+            raise InvalidDefinition("state_machine_arn", f"{state_machine_arn} {problem}")
 
     def create_or_update_state_machine(
         self, content: StateMachineContent, *, publish: bool = False, validate: bool = True, partition: str = "aws"

@@ -35,7 +35,7 @@ class StepFunctionsCalls(StateMachineCalls):
         :raises ExecutionNameTaken: there is one of that name with another input, or it has ended.
         :raises InvalidDefinition: this is not the ARN of a state machine (version, alias).
         """
-        machine = StatesArn.parse(state_machine_arn, "state_machine_arn", ArnKind.STATE_MACHINE)
+        machine = self._here(state_machine_arn, "state_machine_arn", ArnKind.STATE_MACHINE)
         try:
             with calling("StartExecution"):
                 answer = self.states_client.start_execution(
@@ -63,14 +63,14 @@ class StepFunctionsCalls(StateMachineCalls):
 
         :raises NotFound: there is none.
         """
-        StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
+        self._here(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
         with calling("DescribeExecution"):
             answer = self.states_client.describe_execution(executionArn=execution_arn)
         return Execution.from_api(answer)
 
     def stop(self, execution_arn: str, error: str, cause: str) -> bool:
         """Stop an execution, with its Map Runs and children; False where it has ended already."""
-        StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
+        self._here(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
         try:
             with calling("StopExecution"):
                 self.states_client.stop_execution(executionArn=execution_arn, error=error[:256], cause=cause[:32_768])
@@ -92,7 +92,7 @@ class StepFunctionsCalls(StateMachineCalls):
 
         :raises NotRedrivable: AWS says why.
         """
-        StatesArn.parse(execution_arn, "execution_arn", ArnKind.EXECUTION)
+        self._here(execution_arn, "execution_arn", ArnKind.EXECUTION)
         with calling("RedriveExecution"):
             self.states_client.redrive_execution(
                 executionArn=execution_arn, **({"clientToken": token} if token is not None else {})
@@ -124,7 +124,7 @@ class StepFunctionsCalls(StateMachineCalls):
 
         :raises NotFound: there is none.
         """
-        StatesArn.parse(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
+        self._here(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
         with calling("DescribeMapRun"):
             answer = self.states_client.describe_map_run(mapRunArn=map_run_arn)
         return MapRun.from_api(answer)
@@ -135,7 +135,7 @@ class StepFunctionsCalls(StateMachineCalls):
         :raises InvalidDefinition: there is nothing to change.
         :raises ServiceError: it is not running any more (``ValidationException``).
         """
-        StatesArn.parse(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
+        self._here(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
         arguments: dict[str, Any] = dict(limits.to_dict())
         if not arguments:
             raise InvalidDefinition("limits", "give max_concurrency, tolerated_failure_count or …_percentage")
@@ -149,7 +149,7 @@ class StepFunctionsCalls(StateMachineCalls):
 
         With ``described`` each has its error and cause; that takes a DescribeExecution a child.
         """
-        StatesArn.parse(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
+        self._here(map_run_arn, "map_run_arn", ArnKind.MAP_RUN)
         arguments: dict[str, Any] = {"mapRunArn": map_run_arn, "maxResults": _DESCRIBED_AT_ONCE if described else 1000}
         if status is not None:
             arguments["statusFilter"] = ExecutionStatus(status).value
@@ -177,6 +177,17 @@ class StepFunctionsCalls(StateMachineCalls):
             if event["type"] == "MapStateEntered" and entered.get("name") == state_name:
                 return entered.get("input")
         return None
+
+    def _here(self, text: object, field: str, *kinds: ArnKind) -> StatesArn:
+        """An ARN that must be of one of the kinds, and of the client's Region: a service knows its own ones only.
+
+        :raises InvalidDefinition: it is not.
+        """
+        arn, region = StatesArn.parse(text, field, *kinds), self.states_client.meta.region_name
+        if arn.region != region:
+            problem = f"{arn.text} is in {arn.region}, and the connection's Region is {region}: give region_name="
+            raise InvalidDefinition(field, problem)
+        return arn
 
 
 class StepFunctions(StepFunctionsCalls):

@@ -41,6 +41,7 @@ class ArnKind(StrEnum):
     EXECUTION = "an execution"
     MAP_RUN = "a Map Run"
     CHILD_EXECUTION = "a child execution"
+    EXPRESS_EXECUTION = "an execution of an EXPRESS state machine"
     DISTRIBUTED_MAP = "a Distributed Map state of a state machine"
 
 
@@ -143,4 +144,4 @@ def _kind(match: re.Match[str]) -> ArnKind | None:
         return ArnKind.MAP_RUN if labelled else None
     if labelled:
         return ArnKind.CHILD_EXECUTION
-    return ArnKind.EXECUTION if kind == "execution" else None
+    return ArnKind.EXECUTION if kind == "execution" else ArnKind.EXPRESS_EXECUTION

@@ -86,7 +86,7 @@ _OWN_EXPRESSIONS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DistributedMap:
     """A Distributed Map: read items, run a child execution on each item or batch, write the results.
 
@@ -171,6 +171,21 @@ class DistributedMap:
         from .asl import to_asl
 
         return to_asl(self)
+
+    def __str__(self) -> str:
+        """The fields that are set, in short: functions by name, data by its length.
+
+        Airflow keeps this text of a mapped task's arguments in the serialized DAG, and makes a new version of the DAG
+        when it changes: so it must be the same at every parse, and hold no items.
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        unset = (None, UNSET, ())
+        told = (
+            f"{name}={_short(name, value)}" for name, value in given.items() if not any(value is one for one in unset)
+        )
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    __repr__ = __str__
 
     def policy_statements(self, state_machine_arn: str) -> list[dict[str, Any]]:
         """The IAM statements that the role of a state machine around this map needs; see
@@ -273,6 +288,16 @@ class DistributedMap:
                 value = getattr(holder, one.name)
                 if one.name in ASL_NAMES and value is not None:
                     yield f"{part}{ASL_NAMES[one.name]}", value
+
+
+def _short(name: str, value: Any) -> str:
+    if name in ("items", "input"):
+        return f"<{len(value)} items>" if isinstance(value, list | tuple | Mapping) else f"<{type(value).__name__}>"
+    if isinstance(value, PythonFunction | TaskGroupProcessor):
+        return f"{type(value).__name__}({_short('', value.function)})"
+    if callable(value):
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return repr(value)
 
 
 def check_label(label: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .arns import StatesArn
@@ -25,20 +26,25 @@ def manifest_in_output(output: Any, map_run_arn: str) -> str | None:
 
 
 def manifest_of(
-    map_state: Mapping[str, Any], map_run: StatesArn, redrive_count: int, state_input: Any = UNSET
+    map_state: Mapping[str, Any],
+    map_run: StatesArn,
+    redrive_count: int,
+    state_input: Any = UNSET,
+    context: Mapping[str, Any] | None = None,
 ) -> str | None:
     """The manifest of a Map Run of this Map state.
 
     None where nothing is exported; or where only AWS knows where to: JSONata, or a path into an input that is not
-    given. ``state_input`` is the state's, before InputPath.
+    given. ``state_input`` is the state's, before InputPath; ``context`` what is known of the context object.
     """
     writer = map_state.get("ResultWriter")
     arguments = None if not isinstance(writer, Mapping) else writer.get("Parameters", writer.get("Arguments"))
     if not isinstance(arguments, Mapping):
         return None
     try:
-        bucket = _argument(arguments, "Bucket", map_state, state_input)
-        prefix = _argument(arguments, "Prefix", map_state, state_input)
+        scope = None if state_input is UNSET else _inside(map_state, Scope(state_input, context or {}))
+        bucket = _argument(arguments, "Bucket", scope)
+        prefix = _argument(arguments, "Prefix", scope)
     except (StatesRuntime, InvalidDefinition):
         return None  # it refers to what is not known here
     if bucket is None or bucket == "":
@@ -48,18 +54,20 @@ def manifest_of(
     return "s3://" + "/".join([*(part for part in parts if part), "manifest.json"])
 
 
-def _argument(arguments: Mapping[str, Any], name: str, map_state: Mapping[str, Any], state_input: Any) -> str | None:
+def _inside(map_state: Mapping[str, Any], scope: Scope) -> Scope:
+    """The scope after InputPath."""
+    path = map_state.get("InputPath", "$")
+    if path == "$":
+        return scope
+    return replace(scope, input={} if path is None else compile_path(path, "InputPath").evaluate(scope))
+
+
+def _argument(arguments: Mapping[str, Any], name: str, scope: Scope | None) -> str | None:
     value = arguments.get(name)
     path = arguments.get(f"{name}.$")
     if path is not None:
-        if state_input is UNSET:
+        if scope is None:
             raise StatesRuntime(f"{path} is not known")
-        scope = Scope(state_input, {})
-        inside = map_state.get("InputPath", "$")
-        if inside is None:
-            scope = Scope({}, {})
-        elif inside != "$":
-            scope = Scope(compile_path(inside, "InputPath").evaluate(scope), {})
         value = compile_path(path, f"{name}.$").evaluate(scope)
     if value is None:
         return None

@@ -41,6 +41,8 @@ STOP_ERRORS = {
     Outcome.TIMED_OUT: "MapRun.Timeout",
 }
 """The error that an execution is stopped with: who looks at it later, another attempt say, sees why."""
+ATTEMPT_IS_OVER = "not done when the execution_timeout of the task was over"
+"""Why an execution is stopped when the time of the task's attempt is over."""
 KILLED = "MapRun.Killed"
 """The error of an execution that was stopped because its task was."""
 
@@ -52,7 +54,8 @@ class WatchOptions:
     ``timeout`` is in seconds of wall time since the execution began or was redriven last; ``deadline`` is the moment
     (epoch seconds) at which the time of the task's attempt is over. ``redrive_count`` is the
     redrive that the execution must show before its status counts: right after a redrive AWS may still show the end of
-    the run before. ``label`` is that of the Map state, where a state machine has several.
+    the run before. ``label`` is that of the Map state, where a state machine has several. ``is_known`` says that the
+    execution is there: what has just been started may not be found at once.
     """
 
     fail_when: tuple[MapRunCondition, ...] = ()
@@ -66,6 +69,7 @@ class WatchOptions:
     label: str | None = None
     redrive_count: int = 0
     poll_interval: float | None = None
+    is_known: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, for a trigger."""
@@ -120,7 +124,7 @@ def judge(options: WatchOptions, execution: Execution | None, map_run: MapRun | 
     if options.timeout is not None and now - began >= options.timeout:
         return Judgement(Outcome.TIMED_OUT, f"not done {options.timeout:g} seconds after it began")
     if options.deadline is not None and now >= options.deadline:
-        return Judgement(Outcome.TIMED_OUT, "not done when the execution_timeout of the task was over")
+        return Judgement(Outcome.TIMED_OUT, ATTEMPT_IS_OVER)
     return None
 
 

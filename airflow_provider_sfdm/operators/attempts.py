@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+from ..aws.errors import ServiceError
 from ..compat import Context
 from ..core.executions import Execution
 from ..core.watching import KILLED
+from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..stepfunctions.beginning import Attempt
+
+# The kill must not outlast the five seconds that Airflow gives a task to end.
+_KILL_SECONDS = 4.0
 
 
 def attempt_of(context: Context, retries: int) -> Attempt:
@@ -30,3 +38,22 @@ def killed(context: Context) -> str:
 def stopped_by_an_earlier_attempt(execution: Execution | None, context: Context) -> bool:
     """Whether the kill of an earlier attempt was so late that it hit the execution that this one watches."""
     return execution is not None and execution.error == KILLED and execution.cause != killed(context)
+
+
+def stop_in_thread(hook: StepFunctionsDistributedMapHook, execution_arn: str, error: str, cause: str, log: Any) -> None:
+    """Stop an execution, in four seconds at most.
+
+    In a thread, as this runs upon a signal: maybe in the middle of a call of the very same client.
+    """
+
+    def stop() -> None:
+        try:
+            stopped = hook.stop(execution_arn, error, cause)
+        except ServiceError as refused:
+            log.error("%s could not be stopped: %s", execution_arn, refused)
+        else:
+            log.info("%s %s", "Stopped" if stopped else "Has ended already:", execution_arn)
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    thread.join(_KILL_SECONDS)

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from ..compat import Context, XComArg
+from ..compat import Context, ResolveMixin, XComArg
 from ..core.definition import DistributedMap
 from ..core.errors import InvalidDefinition
 from ..core.json import dumps
@@ -101,7 +101,7 @@ def _view(value: Any) -> Any:
         return value.value
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, XComArg):
+    if isinstance(value, ResolveMixin):
         return _data_view(value)
     if isinstance(value, JsonPath):
         return str(value)
@@ -141,7 +141,7 @@ def _without_jsonata(view: Any) -> Any:
 
 
 def _data_view(value: Any) -> str:
-    if isinstance(value, XComArg):
+    if isinstance(value, ResolveMixin):  # an upstream task's output, or an argument of a mapped task group
         tasks = ", ".join(sorted({operator.task_id for operator, _ in value.iter_references()}))
         return f"<output of {tasks}>"
     return f"<{len(value)} items>" if isinstance(value, list | tuple | Mapping) else f"<{type(value).__qualname__}>"
@@ -161,7 +161,7 @@ def _collect(template: Any, rendered: Any, results: dict[str, Any]) -> None:
 
 
 def _resolved(value: Any, results: Mapping[str, Any], context: Context) -> Any:
-    if isinstance(value, XComArg):
+    if isinstance(value, ResolveMixin):
         return value.resolve(context)
     if isinstance(value, str):
         return results.get(value, value)

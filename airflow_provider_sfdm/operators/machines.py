@@ -43,9 +43,9 @@ class MachineSource:
             raise TypeError("give definition= (a DistributedMap or a whole state machine) or state_machine_arn=")
         if isinstance(definition, DistributedMap):
             refuse_unsupported(definition, engine=Engine.STEPFUNCTIONS)
-            authored = AuthoredMap.of(definition, input, items)
-            authored.check_source()
-            return cls(authored=authored)
+            AuthoredMap.of(definition, input, items).check_source()
+            # The input is a template field of its own: Airflow knows its very object by what came from upstream.
+            return cls(authored=AuthoredMap.of(definition, {}, items))
         if items is not UNSET:
             raise TypeError("items= goes with a DistributedMap; a state machine gets them in its input=")
         if definition is not None:
@@ -92,15 +92,16 @@ def configured_role(given: str | None) -> str | None:
     return given or conf.get(SECTION, "role_arn", fallback="") or None
 
 
-def map_run_of(authored: AuthoredMap, view: Mapping[str, Any], context: Context) -> tuple[dict[str, Any], str]:
-    """The machine around a map, and the input of its execution, with the values of one run.
+def map_run_of(
+    authored: AuthoredMap, view: Mapping[str, Any], run_input: Any, context: Context
+) -> tuple[dict[str, Any], str]:
+    """The machine around a map, and the input of its execution, with the values of one run. ``run_input`` is rendered.
 
     :raises InvalidDefinition: a rendered value is none that the field can have.
     :raises StatesError: the input is too large.
     """
     definition = authored.rendered(view)
     refuse_unsupported(definition, engine=Engine.STEPFUNCTIONS)
-    run_input = authored.run_input(view, context)
     items = authored.items(context)
     if items is not UNSET and not isinstance(items, Mapping | str | list):
         items = list(items)  # an upstream task's lazy sequence

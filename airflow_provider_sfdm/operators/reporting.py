@@ -7,12 +7,12 @@ from itertools import islice
 from typing import Any
 
 from ..aws.errors import ServiceError
-from ..compat import XCOM_RETURN_KEY, Context, XComArg
+from ..compat import XCOM_RETURN_KEY, Context, ResolveMixin
 from ..core.conditions import Conditions, check_conditions
 from ..core.counters import MapRunStatus, counted
 from ..core.executions import Execution, MapRun
 from ..core.summary import MapRunSummary
-from ..core.watching import Judgement, Outcome
+from ..core.watching import STOP_ERRORS, Judgement, Outcome
 from ..hooks.connections import airflow_connections
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..links.step_functions import MapRunLink, execution_url
@@ -57,8 +57,8 @@ def message_of(summary: MapRunSummary, judgement: Judgement) -> str:
     """
     parts = [": ".join(filter(None, (summary.error, summary.cause)))] if summary.error or summary.cause else []
     if judgement.why is not None and judgement.why != summary.cause:
-        parts.insert(0, f"{judgement.outcome}: {judgement.why}")
-    parts = parts or [f"the map run is {summary.status}"]
+        parts.insert(0, f"{STOP_ERRORS.get(judgement.outcome, judgement.outcome)}: {judgement.why}")
+    parts = parts or [f"the execution is {summary.status}, without an error or a cause"]
     errors = [f"{name} ({number:,})" for name, number in islice(summary.errors.items(), _ERRORS_TOLD)]
     if errors:
         parts.append(f"failed child executions: {', '.join(errors)}")
@@ -67,25 +67,28 @@ def message_of(summary: MapRunSummary, judgement: Judgement) -> str:
     return "; ".join(parts)
 
 
-def authored_conditions(given: Conditions | XComArg, field: str) -> Any:
+def authored_conditions(given: Conditions | ResolveMixin, field: str) -> Any:
     """Conditions as Airflow can render and show them, checked as far as they are known when the DAG is parsed.
 
     :raises InvalidDefinition: one of them is none.
     """
-    if given is None or isinstance(given, XComArg):
+    if given is None or isinstance(given, ResolveMixin):
         return given
     if isinstance(given, str):
         check_conditions(given, field)
         return given
     several = list(given) if isinstance(given, Iterable) else [given]
     check_conditions(several, field)
+    if isinstance(given, list) and all(isinstance(one, str) for one in given):
+        return given  # the very object: Airflow knows by it what came from upstream, and must not be rendered
     return [str(one) for one in several]
 
 
 def _log(task: Any, summary: MapRunSummary, judgement: Judgement) -> None:
-    task.log.info("%s", summary.describe())
-    if judgement.why is not None:
-        task.log.info("%s: %s", judgement.outcome, judgement.why)
+    told = summary.describe()
+    task.log.info("%s", told)
+    if judgement.why is not None and judgement.why not in told:
+        task.log.info("%s: %s", STOP_ERRORS.get(judgement.outcome, judgement.outcome), judgement.why)
     for name, number in islice(summary.errors.items(), _ERRORS_TOLD):
         task.log.info("%s failed with %s", counted(number, "child execution"), name)
     if summary.manifest is not None:

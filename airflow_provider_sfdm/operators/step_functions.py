@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,14 +11,15 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from ..aws.errors import ExecutionNameTaken, InvalidStateMachine, ServiceError
-from ..compat import AirflowException, AirflowFailException, Context, XComArg, conf
+from ..compat import AirflowException, AirflowFailException, AirflowTaskTimeout, Context, ResolveMixin, conf
 from ..core.arns import MAX_NAME, ArnKind, StatesArn, check_name, plain_name, role_account
 from ..core.conditions import Conditions, as_conditions
+from ..core.definition import DistributedMap
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.executions import Execution, MapRun
 from ..core.map_run_updates import MapRunUpdate, as_updates
 from ..core.values import UNSET
-from ..core.watching import KILLED, Judgement, Outcome, WatchOptions
+from ..core.watching import ATTEMPT_IS_OVER, KILLED, STOP_ERRORS, Judgement, Outcome, WatchOptions
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..links.step_functions import (
     MapRunLink,
@@ -29,16 +29,14 @@ from ..links.step_functions import (
 )
 from ..stepfunctions.beginning import Beginning, Begun, OnRetry, RedriveRefused, as_on_retry, redrive_earlier
 from ..stepfunctions.watcher import MapRunWatcher
-from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
-from .attempts import attempt_of, killed, stopped_by_an_earlier_attempt
+from ..triggers.map_run import MAP_RUN_KEY, PROGRESS_KEY, MapRunTrigger, has_ended, judgement_of, progress_of
+from .attempts import attempt_of, killed, stop_in_thread, stopped_by_an_earlier_attempt
 from .machines import MachineOptions, MachineSource, configured_role, map_run_of, plain_input
 from .reporting import authored_conditions, message_of, report_on
 from .waiting import Interrupted, Waiter, literal, refused, seconds, watch_failed
 
 # Names of further executions of a task instance end in -2, -3, …
 _NAME_LIMIT = MAX_NAME - 4
-# The kill must not outlast the five seconds that Airflow gives a task to end.
-_KILL_SECONDS = 4.0
 # How often an attempt goes on with an execution that the kill of an earlier attempt stopped under it.
 _ROUNDS = 2
 
@@ -185,8 +183,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         self.validate = validate
         self.tags = tags
         self.logging_configuration = logging_configuration
-        # Of a DistributedMap it is in its view.
-        self.input = None if authored or input is UNSET else input
+        self.input = _run_input(definition) if input is UNSET else input
         self.execution_name = execution_name
         self.on_retry = as_on_retry(on_retry)
         self.fail_when = authored_conditions(fail_when, "fail_when")
@@ -207,14 +204,13 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     # The five steps: begin, wait, complete, finish, kill
 
     def execute(self, context: Context) -> dict[str, Any]:
+        options = self._watch_options(context)  # a condition that is none must not start anything
         for _ in range(_ROUNDS):
             begun = self._begin(context)
-            options = self._watch_options(context, begun)
-            # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
-            self._to_kill = (self.hook, begun.execution_arn, killed(context))
+            options = replace(options, redrive_count=begun.redrive_count)
             if self._waiter.interrupted:  # the kill came while the execution was being started
                 self.on_kill()
-                raise AirflowException("the task was killed")
+                raise self._was_killed(begun)
             if self.deferrable:
                 self._defer(context, begun, options)
             execution, map_run, judgement = self._watch(context, begun, options)
@@ -225,10 +221,19 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
     def execute_complete(self, context: Context, event: Mapping[str, Any], execution_arn: str | None = None) -> Any:
         """Go on after the trigger's event."""
         # In dag.test() the arguments of a deferral get lost.
-        execution_arn = execution_arn or context["ti"].xcom_pull(task_ids=self.task_id, key=MAP_RUN_KEY)["executionArn"]
+        ti = context["ti"]
+        if execution_arn is None:
+            pushed = ti.xcom_pull(task_ids=self.task_id, key=MAP_RUN_KEY, map_indexes=ti.map_index)
+            execution_arn = str(pushed["executionArn"])
         if "failed" in event:
             raise watch_failed(event)
-        looked = self._watcher(context, Begun(execution_arn), WatchOptions(label=self.map_label)).look()
+        watcher = self._watcher(context, Begun(execution_arn), WatchOptions(label=self.map_label, is_known=True))
+        try:
+            looked = self._waiter.look_at(watcher, has_ended(event))
+        except Interrupted:
+            raise AirflowException("the task was killed") from None
+        except ServiceError as error:
+            raise AirflowException(f"how the execution ended could not be read: {error}") from error
         if stopped_by_an_earlier_attempt(looked.execution, context):
             return self.execute(context)
         return self._finish(context, judgement_of(event), looked.execution, looked.map_run)
@@ -240,7 +245,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
             if self.source is None:
                 begun = redrive_earlier(self.hook, self.redrive, attempt, memory)
             else:
-                start_arn, execution_input = self._machine(context)
+                start_arn, execution_input, document = self._machine(context)
                 begun = Beginning(
                     calls=self.hook,
                     machine_arn=start_arn,
@@ -249,24 +254,28 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
                     attempt=attempt,
                     on_retry=self.on_retry,
                     memory=memory,
+                    definition=document,
                 ).begin()
         except (InvalidDefinition, StatesError, InvalidStateMachine, ExecutionNameTaken, RedriveRefused) as error:
             raise refused(error) from error
         except ServiceError as error:
             raise AirflowException(str(error)) from error
+        # Made now: at the kill there is no time, and no way to ask Airflow for the connection.
+        self._to_kill = (self.hook, begun.execution_arn, killed(context))
         self._show(context, begun.execution_arn)
         return begun
 
-    def _machine(self, context: Context) -> tuple[str, str]:
-        """What to start, and with which input."""
+    def _machine(self, context: Context) -> tuple[str, str, Mapping[str, Any] | None]:
+        """What to start, with which input, and its definition where it is made here."""
         source = self.source
         assert source is not None
         if source.authored is not None:
-            document, text = map_run_of(source.authored, self.distributed_map or {}, context)
+            document, text = map_run_of(source.authored, self.distributed_map or {}, self.input, context)
         else:
-            document, text = dict(source.document or {}), plain_input({} if self.input is None else self.input)
+            document, text = dict(source.document or {}), plain_input(self.input)
         if not source.is_made:
-            return str(self.state_machine_arn), text
+            self.hook.refuse_express(str(self.state_machine_arn))
+            return str(self.state_machine_arn), text, None
         if self.state_machine_name:
             check_name(self.state_machine_name, "state_machine_name")
         machine = MachineOptions(
@@ -279,7 +288,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
             partition=self.hook.conn_partition,
         ).bring(self.hook, document)
         self.log.info("State machine %s: %s", machine.change, machine.start_arn)
-        return machine.start_arn, text
+        return machine.start_arn, text, document
 
     def _execution_name(self, context: Context) -> str:
         if self.execution_name:
@@ -302,7 +311,7 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         where = {"region_name": self.hook.conn_region_name, "aws_partition": self.hook.conn_partition}
         link.persist(context=context, operator=self, **where, **what)
 
-    def _watch_options(self, context: Context, begun: Begun) -> WatchOptions:
+    def _watch_options(self, context: Context) -> WatchOptions:
         deadline = None
         if self.execution_timeout is not None and (started := context["ti"].start_date) is not None:
             deadline = (started + self.execution_timeout).timestamp()
@@ -317,8 +326,8 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
                 deadline=deadline,
                 updates=self.updates,
                 label=self.map_label,
-                redrive_count=begun.redrive_count,
                 poll_interval=self.poll_interval,
+                is_known=True,
             )
         except InvalidDefinition as error:
             raise refused(error) from error
@@ -353,7 +362,15 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         try:
             look = self._waiter.wait_for(self._watcher(context, begun, options))
         except Interrupted:
-            raise AirflowException("the task was killed") from None
+            raise self._was_killed(begun) from None
+        except AirflowTaskTimeout:
+            # The same as in the triggerer: a matter of time, not a kill.
+            if self.stop_on_kill:
+                self._to_kill = None
+                stop_in_thread(
+                    self.hook, begun.execution_arn, STOP_ERRORS[Outcome.TIMED_OUT], ATTEMPT_IS_OVER, self.log
+                )
+            raise
         except ServiceError as error:
             raise AirflowException(f"the execution could not be watched: {error}") from error
         self._to_kill = None
@@ -377,19 +394,17 @@ class StepFunctionsDistributedMapOperator(AwsBaseOperator[StepFunctionsDistribut
         if self._to_kill is None or not self.stop_on_kill:
             return
         hook, execution_arn, cause = self._to_kill
-        # In a thread: this runs upon a signal, maybe in the middle of a call of the very same client.
-        killer = threading.Thread(target=_stop, args=(hook, execution_arn, cause, self.log), daemon=True)
-        killer.start()
-        killer.join(_KILL_SECONDS)
+        stop_in_thread(hook, execution_arn, KILLED, cause, self.log)
+
+    def _was_killed(self, begun: Begun) -> AirflowException:
+        what = "is being stopped" if self.stop_on_kill else "runs on"
+        return AirflowException(f"the task was killed; {begun.execution_arn} {what}")
 
 
-def _stop(hook: StepFunctionsDistributedMapHook, execution_arn: str, cause: str, log: Any) -> None:
-    try:
-        stopped = hook.stop(execution_arn, KILLED, cause)
-    except ServiceError as error:
-        log.error("%s could not be stopped: %s", execution_arn, error)
-    else:
-        log.info("%s %s", "Stopped" if stopped else "Has ended already:", execution_arn)
+def _run_input(definition: Any) -> Any:
+    """The input that a definition brings along."""
+    given = definition.input if isinstance(definition, DistributedMap) else UNSET
+    return {} if given is UNSET else given
 
 
 def _check_role(role_arn: str | None) -> None:
@@ -407,5 +422,5 @@ def _check_redrive_alone(redrive: Any, *others: Any) -> None:
         raise TypeError("redrive= runs an earlier execution again: give no definition, machine, input or items with it")
     if literal(redrive):
         StatesArn.parse(redrive, "redrive", ArnKind.EXECUTION)
-    elif not isinstance(redrive, str | Mapping | XComArg):
+    elif not isinstance(redrive, str | Mapping | ResolveMixin):
         raise InvalidDefinition("redrive", "must be the ARN of an execution or the summary of a map")

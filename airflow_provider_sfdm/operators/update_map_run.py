@@ -30,7 +30,7 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
 
     Returns the ARNs of the Map Runs that it changed. One that has ended is left: that is no failure.
 
-    :param map_run_arn: the Map Run (templated); or
+    :param map_run_arn: the Map Run (templated): its ARN, or the summary of a map; or
     :param execution_arn: an execution, whose running Map Runs are all changed (templated): its ARN, or the summary of a
         map.
     :param max_concurrency: the new MaxConcurrency (templated); 0 stands for 10,000.
@@ -79,21 +79,33 @@ class UpdateMapRunOperator(AwsBaseOperator[StepFunctionsDistributedMapHook]):
         try:
             limits = MapRunLimits(**{name: _number(getattr(self, name), name) for name in _LIMITS})
             found = (
-                [self.map_run_arn]
+                [StatesArn.parse(arn_of(self.map_run_arn, "mapRunArn"), "map_run_arn", ArnKind.MAP_RUN).text]
                 if self.map_run_arn is not None
                 else [run.arn for run in self.hook.list_map_runs(self._execution_arn)]
             )
-            running = [arn for arn in found if self.hook.get_map_run(arn).status is MapRunStatus.RUNNING]
-            for arn in running:
-                self.hook.update_map_run(arn, limits)
-                self.log.info("Changed %s: %s", arn, limits)
+            changed = [arn for arn in found if self._change(arn, limits)]
         except InvalidDefinition as error:
             raise refused(error) from error
         except ServiceError as error:
             raise AirflowException(str(error)) from error
-        if not running:
+        if not changed:
             self.log.warning("Nothing is running: no limits were changed")
-        return running
+        return changed
+
+    def _change(self, arn: str, limits: MapRunLimits) -> bool:
+        if not self._is_running(arn):
+            return False
+        try:
+            self.hook.update_map_run(arn, limits)
+        except ServiceError:
+            if self._is_running(arn):
+                raise
+            return False  # it ended at this moment
+        self.log.info("Changed %s: %s", arn, limits)
+        return True
+
+    def _is_running(self, arn: str) -> bool:
+        return self.hook.get_map_run(arn).status is MapRunStatus.RUNNING
 
 
 def _number(value: object, name: str) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from ..compat import AirflowException, AirflowFailException, XComArg
+from ..compat import AirflowException, AirflowFailException, ResolveMixin
 from ..core.errors import InvalidDefinition
 from ..core.values import is_template, shown
 from ..stepfunctions.watcher import Look, MapRunWatcher
@@ -36,14 +36,31 @@ class Waiter:
         :raises Interrupted: somebody ended the waiting.
         :raises ServiceError: the watch failed.
         """
+        return self._look_until(watcher, lambda look: look.judgement is not None)
+
+    def look_at(self, watcher: MapRunWatcher, ended: bool) -> Look:
+        """How things stand, where another one has watched: a look that got all of its answers, and shows the end where
+        that one saw it (``ended``).
+
+        :raises Interrupted: somebody ended the waiting.
+        :raises ServiceError: the service did not answer.
+        """
+        return self._look_until(watcher, lambda look: look.judgement is not None or (not ended and _runs_on(look)))
+
+    def _look_until(self, watcher: MapRunWatcher, enough: Callable[[Look], bool]) -> Look:
         while True:
             look = watcher.look()
             if self.interrupted:
                 raise Interrupted
-            if look.judgement is not None:
+            if enough(look):
                 return look
             if self._interrupted.wait(look.wait):
                 raise Interrupted
+
+
+def _runs_on(look: Look) -> bool:
+    """Whether it tells of a map that runs on; where its execution has ended, the Map Run may be about to."""
+    return look.answered and not (look.execution is not None and look.execution.status.ended)
 
 
 def watch_failed(event: Mapping[str, object]) -> AirflowException:
@@ -69,8 +86,8 @@ def seconds(value: object, field: str) -> float | None:
 
 
 def is_late(value: object) -> bool:
-    """Whether an argument's value is known in the run only: a template, or an upstream task's output."""
-    return is_template(value) or isinstance(value, XComArg)
+    """Whether an argument's value is known in the run only: a template, or what Airflow resolves then."""
+    return is_template(value) or isinstance(value, ResolveMixin)
 
 
 def literal(value: object) -> bool:

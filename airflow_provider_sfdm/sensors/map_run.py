@@ -18,9 +18,9 @@ from ..core.watching import Judgement, Outcome, WatchOptions
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
 from ..links.step_functions import MapRunLink, StateMachineExecutionsDetailsLink
 from ..operators.reporting import authored_conditions, message_of, report_on
-from ..operators.waiting import literal, refused, seconds, watch_failed
+from ..operators.waiting import Waiter, literal, refused, seconds, watch_failed
 from ..stepfunctions.watcher import Look, MapRunWatcher
-from ..triggers.map_run import PROGRESS_KEY, MapRunTrigger, judgement_of, progress_of
+from ..triggers.map_run import PROGRESS_KEY, MapRunTrigger, has_ended, judgement_of, progress_of
 
 
 class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
@@ -37,7 +37,7 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
 
     :param execution_arn: the execution to watch (templated): its ARN, or the summary of a map, as the operator returns
         it; or
-    :param map_run_arn: the Map Run to watch (templated).
+    :param map_run_arn: the Map Run to watch (templated): its ARN, or the summary of a map.
     :param map_label: the Label of the Map state, where the execution has several; default: the newest Map Run.
     :param succeed_when: conditions for going on (templated), such as ``"succeeded >= 95%"``.
     :param fail_when: conditions for failing (templated), such as ``"failed > 2% after 1000"``.
@@ -100,7 +100,7 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
                 options=self._options().to_dict(),
                 hook=self._hook_parameters,
                 execution_arn=self._execution_arn,
-                map_run_arn=self.map_run_arn,
+                map_run_arn=self._map_run_arn,
             ),
             method_name=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout),
@@ -110,7 +110,11 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
         """Go on after the trigger's event."""
         if "failed" in event:
             raise watch_failed(event)
-        return self._done(context, self._look(context), judgement_of(event))
+        try:
+            look = Waiter().look_at(self._watcher(context), has_ended(event))
+        except ServiceError as error:
+            raise AirflowException(f"how the map ended could not be read: {error}") from error
+        return self._done(context, look, judgement_of(event))
 
     def poke(self, context: Context) -> PokeReturnValue:
         look = self._look(context)
@@ -125,23 +129,35 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
         kinds = (ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
         return StatesArn.parse(arn_of(self.execution_arn), "execution_arn", *kinds).text
 
+    @property
+    def _map_run_arn(self) -> str | None:
+        if self.map_run_arn is None:
+            return None
+        return StatesArn.parse(arn_of(self.map_run_arn, "mapRunArn"), "map_run_arn", ArnKind.MAP_RUN).text
+
     def _look(self, context: Context) -> Look:
         try:
-            if self._watching is None:
-                self._watching = MapRunWatcher(
-                    self.hook.polling(),
-                    self._options(),
-                    execution_arn=self._execution_arn,
-                    map_run_arn=self.map_run_arn,
-                    log=self.log,
-                    on_progress=lambda map_run: context["ti"].xcom_push(PROGRESS_KEY, progress_of(map_run)),
-                    renew=lambda: self.hook.renewed().polling(),
-                )
-            return self._watching.look()
+            self._watching = self._watching or self._watcher(context)
+            look = self._watching.look()
+            if self.reschedule and not look.answered:
+                # The next poke is a process that knows nothing of this one: what fails twice must fail here.
+                look = self._watching.look()
+            return look
         except InvalidDefinition as error:
             raise refused(error) from error
         except ServiceError as error:
             raise AirflowException(str(error)) from error
+
+    def _watcher(self, context: Context) -> MapRunWatcher:
+        return MapRunWatcher(
+            self.hook.polling(),
+            self._options(),
+            execution_arn=self._execution_arn,
+            map_run_arn=self._map_run_arn,
+            log=self.log,
+            on_progress=lambda map_run: context["ti"].xcom_push(PROGRESS_KEY, progress_of(map_run)),
+            renew=lambda: self.hook.renewed().polling(),
+        )
 
     def _options(self) -> WatchOptions:
         return WatchOptions(

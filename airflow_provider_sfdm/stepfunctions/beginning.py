@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -80,7 +82,9 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """One attempt's way to its execution. ``machine_arn`` is what would be started now: maybe a version or alias."""
+    """One attempt's way to its execution. ``machine_arn`` is what would be started now: maybe a version or alias;
+    ``definition`` is what it runs, where that is known.
+    """
 
     calls: StepFunctionsCalls
     machine_arn: str
@@ -89,6 +93,7 @@ class Beginning:
     attempt: Attempt
     on_retry: OnRetry
     memory: Memory
+    definition: Mapping[str, Any] | None = None
 
     def begin(self) -> Begun:
         """Find, redrive or start the execution.
@@ -135,7 +140,7 @@ class Beginning:
                     f"{found.arn} is running with another input",
                     "give an execution_name of its own",
                 )
-            log.warning("%s has another input than this attempt would give it: %s", found.arn, _cut(found.input))
+            log.warning("%s has another input than this attempt would give it", found.arn)
         log.info("%s is running already: watching it", found.arn)
         _remember(self.memory, found.arn, self.attempt.number)
         return Begun(found.arn, found.redrive_count)
@@ -167,6 +172,9 @@ class Beginning:
         version = now.name is not None and now.name.isdigit()  # an alias does not say which one it is of
         if found.version_arn is not None and version and found.version_arn != self.machine_arn:
             return f"the definition is another one now: it ran {found.version_arn}, and this is {self.machine_arn}"
+        compared = found.version_arn is not None and version
+        if not compared and self.definition is not None and self.calls.definition_of(found.arn) != self.definition:
+            return "the definition is another one now"
         return not_redrivable(found)
 
     def _start(self, name: str) -> Begun:
@@ -186,7 +194,15 @@ def redrive(calls: StepFunctionsCalls, found: Execution, attempt: Attempt, memor
     if (why_not := not_redrivable(found)) is not None:
         raise NotRedrivable("RedriveExecution", "ExecutionNotRedrivable", why_not)
     _remember(memory, found.arn, attempt.number)
-    calls.redrive(found.arn, attempt.token(found))
+    try:
+        calls.redrive(found.arn, attempt.token(found))
+    except NotRedrivable:
+        # What was described may be old: it may run already, redriven by an attempt that died, or by somebody else.
+        now = _described_anew(calls, found)
+        if now.status.ended and now.redrive_count == found.redrive_count:
+            raise
+        log.info("%s has been redriven already: watching it", found.arn)
+        return Begun(found.arn, now.redrive_count)
     log.info("Redriving %s (redrive %s): what succeeded is not run again", found.arn, found.redrive_count + 1)
     return Begun(found.arn, found.redrive_count + 1)
 
@@ -227,6 +243,21 @@ def not_redrivable(execution: Execution) -> str | None:
     return execution.redrive_reason or "AWS gives no reason"
 
 
+# Seconds within which a description catches up.
+_CATCHES_UP = (1.0, 2.0, 4.0)
+
+
+def _described_anew(calls: StepFunctionsCalls, before: Execution) -> Execution:
+    """The execution as it shows when there was time to catch up."""
+    now = before
+    for seconds in _CATCHES_UP:
+        now = calls.get_execution(before.arn)
+        if not now.status.ended or now.redrive_count != before.redrive_count:
+            break
+        time.sleep(seconds)
+    return now
+
+
 _KEY = "sfdm_executions"
 # The author's conditions have decided these: no other attempt is to decide anew.
 _DECIDED = frozenset({STOP_ERRORS[Outcome.FAIL_WHEN], STOP_ERRORS[Outcome.SUCCEED_WHEN]})
@@ -253,7 +284,3 @@ def _remember(memory: Memory, arn: str, attempt: int) -> None:
 
 def _said(execution: Execution) -> str:
     return ": ".join(filter(None, (execution.error, execution.cause))) or "without an error"
-
-
-def _cut(text: str | None) -> str:
-    return text[:500] if text else "unknown"

@@ -30,6 +30,7 @@ RECORDS_LOOKED_AT = 10_000
 """Failed children whose errors are counted from the result files."""
 CHILDREN_LOOKED_AT = 25
 """Failed children of each kind that are asked one by one where there are no result files: a call each."""
+NAMES_KEPT = 100
 _FAILED = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT)
 # What a child without an error failed with: one that ran out of time, or a Fail state that names none.
 _NAMELESS = {ExecutionStatus.FAILED: "FAILED", ExecutionStatus.TIMED_OUT: "States.Timeout"}
@@ -118,7 +119,11 @@ def find_manifest(calls: StepFunctionsCalls, execution: Execution | None, map_ru
     found = manifest_of(state, arn, map_run.redrive_count)
     if found is None and "ResultWriter" in state:
         text = execution.input if definition.get("StartAt") == name else calls.state_input(execution.arn, name)
-        found = manifest_of(state, arn, map_run.redrive_count, UNSET if text is None else json.loads(text))
+        context = {"Id": execution.arn, "Name": execution.arn.rpartition(":")[2]}
+        if execution.input is not None:
+            context["Input"] = json.loads(execution.input)
+        state_input = UNSET if text is None else json.loads(text)
+        found = manifest_of(state, arn, map_run.redrive_count, state_input, {"Execution": context})
     return found
 
 
@@ -140,7 +145,7 @@ def count_errors(
             for child in islice(failed, RECORDS_LOOKED_AT):
                 if child.status in _FAILED:
                     errors[child.error or _NAMELESS[ExecutionStatus(child.status)]] += 1
-            return dict(errors.most_common())
+            return dict(errors.most_common(NAMES_KEPT))
     except (StatesError, StorageError) as error:
         log.info("The result files cannot be read, so some failed children are asked: %s", error)
         errors.clear()
@@ -150,4 +155,4 @@ def count_errors(
                 errors[described.error or _NAMELESS[status]] += 1
     except ServiceError as error:
         log.warning("Which errors the failed children had is not known: %s", error)
-    return dict(errors.most_common())
+    return dict(errors.most_common(NAMES_KEPT))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..aws.errors import CredentialsRefused, ServiceError, Throttled, Transient
+from ..aws.errors import CredentialsRefused, NotFound, ServiceError, Throttled, Transient
 from ..aws.step_functions import StepFunctionsCalls
 from ..core.arns import ArnKind, StatesArn
 from ..core.counters import MapRunStatus, in_words
@@ -29,6 +29,8 @@ SETTLED_WITHIN = 120.0
 """Seconds that a Map Run gets to end, and to export, after its execution has: recorded are one or two."""
 REDRIVEN_WITHIN = 120.0
 """Seconds within which a redrive must show: recorded are a few looks with the old status."""
+FOUND_WITHIN = 60.0
+"""Seconds within which what was started or listed must be found: AWS's descriptions are eventually consistent."""
 GIVE_UP_AFTER = 900.0
 """Seconds that the service may be out of reach before the watch fails; the execution goes on meanwhile."""
 _SOON = 2.0
@@ -37,12 +39,21 @@ _LOG_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look found. ``judgement`` is None while the watch goes on; ``wait`` is in seconds until the next look."""
+    """What a look found. ``judgement`` is None while the watch goes on; ``wait`` is in seconds until the next look.
+
+    ``execution`` is None where the call failed, and (``is_of_map_run``) where a Map Run alone is watched.
+    """
 
     judgement: Judgement | None
     wait: float
     execution: Execution | None = None
     map_run: MapRun | None = None
+    is_of_map_run: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the service told how things stand."""
+        return self.execution is not None or self.is_of_map_run
 
 
 class MapRunWatcher:
@@ -86,6 +97,7 @@ class MapRunWatcher:
         self._began_at = clock()
         self._failing_since: float | None = None
         self._failures = 0
+        self._cannot_stop = False
         # When it is the turn of the next ListMapRuns (of an execution) and DescribeMapRun (of a mapRun).
         self._turns: dict[str, float] = {}
         self._renewed = False
@@ -103,7 +115,12 @@ class MapRunWatcher:
         return found
 
     def _look(self, now: float) -> Look:
-        execution = self._calls.get_execution(self._execution_arn) if self._execution_arn else None
+        try:
+            execution = self._calls.get_execution(self._execution_arn) if self._execution_arn else None
+        except NotFound:
+            if not self._options.is_known or now - self._began_at > FOUND_WITHIN:
+                raise
+            return Look(None, _SOON)
         if execution is not None and not self._is_redriven(execution, now):
             return Look(None, _SOON, execution)
         ended = execution is not None and execution.status.ended
@@ -118,13 +135,14 @@ class MapRunWatcher:
             if map_run is not None and map_run.status is MapRunStatus.RUNNING:
                 self._update(map_run, now)
             self._last_age = self._age(execution, map_run, now)
-            return Look(None, self._pace.wait(self._last_age, self._dice()), execution, map_run)
+            return Look(None, self._pace.wait(self._last_age, self._dice()), execution, map_run, execution is None)
         if not ended and execution is not None and self._must_stop(judged.outcome):
             if self._judged is None:
-                self._stop(execution, judged)
-            self._judged = judged  # the counters are final when the execution is: wait for that
-            return Look(None, _SOON, execution, map_run)
-        return Look(judged, 0.0, execution, map_run)
+                judged = self._stop(execution, judged)
+            self._judged = judged
+            if not self._cannot_stop:  # the counters are final when the execution is: wait for that
+                return Look(None, _SOON, execution, map_run)
+        return Look(judged, 0.0, execution, map_run, execution is None)
 
     # The parts of a look
 
@@ -148,7 +166,12 @@ class MapRunWatcher:
         if self._map_run_arn is None:
             return None
         if self._may_call(self._map_run_arn, now, ended):
-            self._map_run = self._calls.get_map_run(self._map_run_arn)
+            try:
+                self._map_run = self._calls.get_map_run(self._map_run_arn)
+            except NotFound:
+                # Listed already, and not found yet.
+                if execution is None or now - self._began_at > FOUND_WITHIN:
+                    raise
         return self._map_run
 
     def _may_have_another(self, ended: bool) -> bool:
@@ -202,9 +225,18 @@ class MapRunWatcher:
             Outcome.TIMED_OUT: options.stop_on_timeout,
         }.get(outcome, False)
 
-    def _stop(self, execution: Execution, judged: Judgement) -> None:
+    def _stop(self, execution: Execution, judged: Judgement) -> Judgement:
+        """Stop the execution. Where that is refused the judgement stands, and says so."""
         self._log.info("Stopping %s: %s", execution.arn, judged.why)
-        self._calls.stop(execution.arn, STOP_ERRORS[judged.outcome], judged.why or judged.outcome)
+        try:
+            self._calls.stop(execution.arn, STOP_ERRORS[judged.outcome], judged.why or judged.outcome)
+        except (Transient, CredentialsRefused):
+            raise  # the next look tries again
+        except ServiceError as error:
+            self._cannot_stop = True
+            self._log.error("%s could not be stopped, and runs on: %s", execution.arn, error)
+            return Judgement(judged.outcome, f"{judged.why}; the execution could not be stopped: {error}")
+        return judged
 
     def _update(self, map_run: MapRun, now: float) -> None:
         # With what did not get through the last time.
@@ -213,10 +245,13 @@ class MapRunWatcher:
             return
         try:
             self._calls.update_map_run(map_run.arn, limits)
+        except (Transient, CredentialsRefused):
+            raise  # the next look tries again
         except ServiceError as error:
-            if error.code != "ValidationException":
-                raise
-            self._log.info("%s has ended before its limits could be changed", map_run.arn)
+            if error.code == "ValidationException":
+                self._log.info("%s has ended before its limits could be changed", map_run.arn)
+            else:  # the map itself is well
+                self._log.error("The limits of %s could not be changed (%s): %s", map_run.arn, limits, error)
         else:
             self._log.info("Changed %s: %s", map_run.arn, limits)
         self._unsent = MapRunLimits()
@@ -230,7 +265,10 @@ class MapRunWatcher:
         if not ended:  # whoever asked for the watch tells the end
             self._log.info("%s", text)
         if self._on_progress is not None:
-            self._on_progress(map_run)
+            try:
+                self._on_progress(map_run)
+            except Exception as error:  # whatever it is: the watch is more than its display
+                self._log.warning("The counters could not be shown: %s: %s", type(error).__name__, error)
 
     @staticmethod
     def _age(execution: Execution | None, map_run: MapRun | None, now: float) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from ..aws.errors import ServiceError, Transient
 from ..compat import BaseTrigger, TriggerEvent, XCom, task_state
@@ -20,6 +22,12 @@ PROGRESS_KEY = "progress"
 """Key of the XCom that has a running map's status and counters, as DescribeMapRun spells them."""
 
 log = logging.getLogger(__name__)
+
+# Not asyncio's own threads, of which there are a handful for everything in the triggerer; and a kill must not wait
+# behind looks at a service that does not answer.
+_LOOKS = ThreadPoolExecutor(32, thread_name_prefix="sfdm-look")
+_KILLS = ThreadPoolExecutor(8, thread_name_prefix="sfdm-kill")
+_Result = TypeVar("_Result")
 
 
 class MapRunTrigger(BaseTrigger):
@@ -63,8 +71,8 @@ class MapRunTrigger(BaseTrigger):
         # Airflow connection must be read outside of the event loop as well.
         event: dict[str, Any]
         try:
-            watcher = await asyncio.to_thread(self._watcher)
-            while (look := await asyncio.to_thread(watcher.look)).judgement is None:
+            watcher = await _in_thread(_LOOKS, self._watcher)
+            while (look := await _in_thread(_LOOKS, watcher.look)).judgement is None:
                 await asyncio.sleep(look.wait)
             event = event_of(look.judgement)
         except ServiceError as error:
@@ -103,7 +111,7 @@ class MapRunTrigger(BaseTrigger):
         if self._has_fired or self.killed is None or self.execution_arn is None:
             return
         # Airflow cuts this coroutine off after a second or so; a thread runs to its end.
-        await asyncio.shield(asyncio.to_thread(self._stop))
+        await asyncio.shield(_in_thread(_KILLS, self._stop))
 
     def _stop(self) -> None:
         if self.task_instance is not None and _another_triggerer_has_it(self.task_instance):
@@ -112,6 +120,11 @@ class MapRunTrigger(BaseTrigger):
         hook = StepFunctionsDistributedMapHook(**self.hook)
         stopped = hook.stop(self.execution_arn or "", KILLED, self.killed or "")
         log.info("%s %s: %s", "Stopped" if stopped else "Has ended already:", self.execution_arn, self.killed)
+
+
+async def _in_thread(threads: Executor, function: Callable[[], _Result]) -> _Result:
+    # With the context, by which a triggerer knows whose log a line belongs to.
+    return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, function)
 
 
 def _another_triggerer_has_it(task: Any) -> bool:
@@ -134,6 +147,11 @@ def event_of(judgement: Judgement) -> dict[str, Any]:
 def judgement_of(event: Mapping[str, Any]) -> Judgement:
     """The judgement in a trigger's event."""
     return Judgement(Outcome(event["outcome"]), event["why"])
+
+
+def has_ended(event: Mapping[str, Any]) -> bool:
+    """Whether what a trigger's event tells of has ended, and does not run on."""
+    return judgement_of(event).outcome in (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 def progress_of(map_run: MapRun) -> dict[str, Any]:

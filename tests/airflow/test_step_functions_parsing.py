@@ -264,7 +264,7 @@ class TestOperator:
         )
         assert (made.fail_when, made.succeed_when) == (["failed > 3%", "timedOut > 3"], "succeeded >= 3")
         assert made.tags == {"day": "2026-11-24"}
-        machine, text = map_run_of(made.source.authored, made.distributed_map, {})
+        machine, text = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert text == '{"day":"2026-11-24"}'
         state = machine["States"]["Map"]
         assert state["ItemReader"]["Parameters"] == {"Bucket": "flights", "Key": "2026-11-24.csv"}
@@ -278,7 +278,7 @@ class TestOperator:
         definition = DistributedMap(item_processor=CLOUD, item_reader=S3CsvItemReader(url="{{ params.url }}"))
         made = rendered(operator(definition=definition), params={"url": "file:///a.csv"})
         with pytest.raises(UnsupportedField, match=r"file:///a\.csv is not in S3"):
-            map_run_of(made.source.authored, made.distributed_map, {})
+            map_run_of(made.source.authored, made.distributed_map, made.input, {})
 
     @pytest.mark.parametrize(
         ("name", "template"),
@@ -400,7 +400,7 @@ JSONATA = DistributedMap(
 class TestRendering:
     def test_jsonata_and_states_are_not_rendered(self, dag: DAG) -> None:
         made = rendered(operator(definition=JSONATA, input={"day": "{{ ds }}", "n": 3}))
-        machine, text = map_run_of(made.source.authored, made.distributed_map, {})
+        machine, text = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert text == '{"day":"2026-11-24","n":3}'
         state = machine["States"]["Map"]
         given = JSONATA.item_processor
@@ -420,7 +420,7 @@ class TestRendering:
     def test_names_of_states_are_no_templates(self, dag: DAG, name: str) -> None:
         definition = DistributedMap(item_processor=AslProcessor(start_at=name, states={name: PASS}), items=[1])
         made = rendered(operator(definition=definition))
-        machine, _ = map_run_of(made.source.authored, made.distributed_map, {})
+        machine, _ = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert list(machine["States"]["Map"]["ItemProcessor"]["States"]) == [name]
 
     def test_a_whole_machine_is_not_rendered(self, dag: DAG) -> None:
@@ -433,7 +433,7 @@ class TestRendering:
     def test_items_are_not_rendered(self, dag: DAG) -> None:
         definition = DistributedMap(item_processor=CLOUD, items=["{{ ds }}", "{% for %}"])
         made = rendered(operator(definition=definition))
-        _, text = map_run_of(made.source.authored, made.distributed_map, {})
+        _, text = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert json.loads(text) == {"input": {}, "items": ["{{ ds }}", "{% for %}"]}
 
     def test_paths_stay_paths(self, dag: DAG) -> None:
@@ -444,7 +444,7 @@ class TestRendering:
             item_selector={"value.$": "$$.Map.Item.Value"},
         )
         made = rendered(operator(definition=definition))
-        machine, _ = map_run_of(made.source.authored, made.distributed_map, {})
+        machine, _ = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert machine["States"]["Map"] == definition.to_asl()
 
 
@@ -835,7 +835,7 @@ class TestTaskGroup:
         definition = DistributedMap(item_processor=CLOUD, items=[1], input={"a": 1})
         group(definition=definition, items=[2, 3], input={"b": 2})
         made: Any = dag.get_task("m.run_map")
-        _, text = map_run_of(made.source.authored, made.distributed_map, {})
+        _, text = map_run_of(made.source.authored, made.distributed_map, made.input, {})
         assert json.loads(text) == {"input": {"b": 2}, "items": [2, 3]}
 
     def test_in_a_mapped_task_group(self, dag: DAG) -> None:

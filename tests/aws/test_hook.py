@@ -98,7 +98,7 @@ def test_polling_keeps_the_rest_of_the_connection(server: ScriptedStepFunctions)
 def test_a_renewed_hook_reads_the_connection_again(
     server: ScriptedStepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook = StepFunctionsDistributedMapHook(region_name="eu-west-1", config=Config(**two_tries()))
+    hook = StepFunctionsDistributedMapHook(region_name="us-east-1", config=Config(**two_tries()))
     server.fail("DescribeMapRun", "ExpiredTokenException", "The token is expired")
     with pytest.raises(CredentialsRefused):
         hook.get_map_run(MAP_RUN)
@@ -109,7 +109,7 @@ def test_a_renewed_hook_reads_the_connection_again(
     assert access_key(hook) == "key"
     assert access_key(renewed) == "new-key"
     # The rest is as it was.
-    assert renewed.conn.meta.region_name == hook.conn.meta.region_name == "eu-west-1"
+    assert renewed.conn.meta.region_name == hook.conn.meta.region_name == "us-east-1"
     assert attempts(server, renewed.get_map_run) == 2
 
 

@@ -122,8 +122,8 @@ def test_half_an_arn_is_none(text: str) -> None:
 
 def test_the_execution_of_an_express_machine_is_not_taken() -> None:
     # Such a machine runs no Distributed Map, and DescribeMapRun knows none of its executions.
-    with pytest.raises(InvalidDefinition, match="arn: must be the ARN of"):
-        StatesArn.parse(f"{PLACE}:express:flights:{UUID3}:{UUID4}", "arn", *ArnKind)
+    with pytest.raises(InvalidDefinition, match="is that of an execution of an EXPRESS state machine"):
+        StatesArn.parse(f"{PLACE}:express:flights:{UUID3}:{UUID4}", "arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
 
 
 @pytest.mark.parametrize(

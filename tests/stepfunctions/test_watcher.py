@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
@@ -14,15 +15,16 @@ import pytest
 
 from airflow_provider_sfdm.aws.errors import (
     CredentialsRefused,
+    NotFound,
     PermissionMissing,
     ServiceError,
     Throttled,
     Unreachable,
 )
 from airflow_provider_sfdm.aws.step_functions import StepFunctions
-from airflow_provider_sfdm.core.conditions import as_conditions
+from airflow_provider_sfdm.core.conditions import MapRunCondition, as_conditions
 from airflow_provider_sfdm.core.counters import MapRunStatus
-from airflow_provider_sfdm.core.executions import ExecutionStatus
+from airflow_provider_sfdm.core.executions import ExecutionStatus, MapRun
 from airflow_provider_sfdm.core.map_run_updates import MapRunUpdate
 from airflow_provider_sfdm.core.pacing import LONGEST, LONGEST_BACK_OFF, SHORTEST
 from airflow_provider_sfdm.core.watching import Outcome, WatchOptions
@@ -741,6 +743,7 @@ class DirectClient:
 
     def __init__(self, model: StatesModel) -> None:
         self.model = model
+        self.meta = SimpleNamespace(region_name="us-east-1")
         self.calls: Counter[str] = Counter()
         self.by_map_run: Counter[str] = Counter()
 
@@ -814,3 +817,69 @@ def test_without_a_call_left_the_last_counters_stand(step_functions: ScriptedSte
     assert seen == [0, 0, 0, 0, 0, 99]  # at the end it asks in any case
     assert outcome_of(found) is Outcome.SUCCEEDED
     assert len(step_functions.called("DescribeMapRun")) == 2
+
+
+# What AWS shows late, and what it does not allow
+
+
+def test_what_was_started_may_not_be_found_at_once(step_functions: ScriptedStepFunctions) -> None:
+    watch = Watch(step_functions, [Step(maps=[RUNNING]), SUCCEEDED], is_known=True)
+    step_functions.fail("DescribeExecution", "ExecutionDoesNotExist", "not there", times=3)
+    assert [watch.look().execution for _ in range(3)] == [None] * 3
+    assert outcome_of(watch.to_end()) is Outcome.SUCCEEDED
+
+
+def test_what_is_never_found_is_an_error(step_functions: ScriptedStepFunctions) -> None:
+    watch = Watch(step_functions, [Step(maps=[RUNNING])], is_known=True)
+    step_functions.fail("DescribeExecution", "ExecutionDoesNotExist", "not there", times=None)
+    with pytest.raises(NotFound):
+        watch.to_end()
+    unknown = Watch(step_functions, [Step(maps=[RUNNING])])
+    with pytest.raises(NotFound):
+        unknown.look()
+
+
+def test_a_map_run_that_is_listed_may_not_be_found_at_once(step_functions: ScriptedStepFunctions) -> None:
+    watch = Watch(step_functions, [*[Step(maps=[RUNNING])] * 4, SUCCEEDED])
+    step_functions.fail("DescribeMapRun", "ResourceNotFound", "not there", times=2)
+    assert [watch.look().map_run for _ in range(2)] == [None, None]
+    assert outcome_of(watch.to_end()) is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("option", ["fail_when", "succeed_when"])
+def test_a_stop_that_is_not_allowed_leaves_the_judgement(option: str, step_functions: ScriptedStepFunctions) -> None:
+    conditions: dict[str, Any] = {option: (MapRunCondition.parse("running >= 1"),), "stop_on_succeed_when": True}
+    watch = Watch(step_functions, [Step(maps=[RUNNING])] * 3, **conditions)
+    step_functions.deny("StopExecution", times=None)
+    judgement = watch.to_end().judgement
+    assert judgement is not None
+    assert judgement.outcome == option
+    assert judgement.why is not None
+    assert "the execution could not be stopped: StopExecution: AccessDeniedException" in judgement.why
+    assert "states:StopExecution" in judgement.why
+
+
+def test_limits_that_may_not_be_changed_do_not_end_the_watch(
+    step_functions: ScriptedStepFunctions, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = Watch(
+        step_functions, [*[Step(maps=[RUNNING])] * 4, SUCCEEDED], updates=(MapRunUpdate(after=0, max_concurrency=3),)
+    )
+    step_functions.deny("UpdateMapRun", times=None)
+    assert outcome_of(watch.to_end()) is Outcome.SUCCEEDED
+    assert len(step_functions.called("UpdateMapRun")) == 1
+    assert "could not be changed (MaxConcurrency 3): UpdateMapRun: AccessDeniedException" in caplog.text
+
+
+def test_progress_that_cannot_be_shown_does_not_end_the_watch(
+    step_functions: ScriptedStepFunctions, caplog: pytest.LogCaptureFixture
+) -> None:
+    def show(map_run: MapRun) -> None:
+        raise RuntimeError("the API server is gone")
+
+    watch = Watch(step_functions, [Step(maps=[RUNNING]), SUCCEEDED])
+    watch.watcher = MapRunWatcher(
+        watch.calls, watch.options, execution_arn=watch.execution_arn, clock=watch.clock, on_progress=show
+    )
+    assert outcome_of(watch.to_end()) is Outcome.SUCCEEDED
+    assert "The counters could not be shown: RuntimeError: the API server is gone" in caplog.text
