@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 MAX_PAYLOAD_BYTES = 262_144
 """AWS: "Maximum input or output size for a task, state, or execution: 256 KiB"."""
-MAX_NESTING = 200
-"""Levels of arrays and objects in a payload or a definition; deeper JSON is refused, not recursed into."""
+MAX_NESTING = 254
+"""Levels of arrays and objects in a payload or a definition; deeper JSON is refused, not recursed into. It is what the
+JSON library writes, so that counting costs nothing as long as it can write.
+"""
 
 
 @dataclass(frozen=True, slots=True)

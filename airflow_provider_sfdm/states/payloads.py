@@ -12,6 +12,7 @@ from .failures import DATA_LIMIT, StateFailed
 from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_NESTED = (dict, list, tuple)
 # These cannot be large or deep; they are most of what is asked about.
 _SMALL = (bool, int, float, type(None))
 
@@ -50,15 +51,13 @@ def check_nesting(value: Any) -> None:
 
 def nesting(value: Any) -> int:
     """Levels of arrays and objects in ``value``; counting ends a little beyond the limit. It does not recurse."""
-    depth, level = 0, [value]
-    while depth <= MAX_NESTING:
+    depth, level = 0, [value] if isinstance(value, _NESTED) else []
+    while level and depth <= MAX_NESTING:
+        depth += 1
         level = [
             inner
             for one in level
-            if isinstance(one, dict | list | tuple)
             for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, _NESTED)
         ]
-        if not level:
-            return depth
-        depth += 1
     return depth

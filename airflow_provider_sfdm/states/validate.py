@@ -73,10 +73,10 @@ class _Validation:
         if not isinstance(states, Mapping) or not states:
             found.add(f"{place}/States", "must be an object with at least one state")
             return
-        targets = {holder.get("StartAt")}
-        if holder.get("StartAt") not in states:
-            found.add(f"{place}/StartAt", f"Missing 'Next' target: {holder.get('StartAt')!r} is no state here")
-        ends = False
+        # Whatever stands there need not be text, nor fit into a set.
+        names, targets, ends = list(states), [holder.get("StartAt")], False
+        if targets[0] not in names:
+            found.add(f"{place}/StartAt", f"Missing 'Next' target: {targets[0]!r} is no state here")
         for name, state in states.items():
             where = f"{place}/States/{name}"
             self._name(name, where)
@@ -86,13 +86,14 @@ class _Validation:
             self._state(name, state, where)
             ends = ends or state.get("End") is True or state.get("Type") in ("Succeed", "Fail")
             for field, target in following_names(state):
-                targets.add(target)
-                if target not in states:
+                targets.append(target)
+                if target not in names:
                     found.add(f"{where}/{field}", f"Missing 'Next' target: {target!r} is no state here")
         if not ends:
             found.add(f"{place}/States", "No terminal state: one state must have End: true, or be a Succeed or Fail")
-        for name in states:
-            if name not in targets:
+        reached = {target for target in targets if isinstance(target, str)}
+        for name in names:
+            if name not in reached:
                 found.add(f"{place}/States/{name}", "no state leads to it")
 
     def _name(self, name: str, where: str) -> None:

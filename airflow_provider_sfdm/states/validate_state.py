@@ -71,7 +71,7 @@ def validate_state(
 ) -> bool:
     """Add a state's problems to ``found``; whether what is inside of it can be looked at."""
     kind = state.get("Type")
-    if kind not in FIELDS:
+    if not isinstance(kind, str) or kind not in FIELDS:
         found.add(f"{where}/Type", f"Value should be one of the following: [{', '.join(FIELDS)}]")
         return False
     jsonata = language == "JSONata"
@@ -267,7 +267,7 @@ def _branches(state: Mapping[str, Any], where: str, found: Found) -> bool:
 
 
 def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> bool:
-    field = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
+    field = "Iterator" if "Iterator" in state and "ItemProcessor" not in state else "ItemProcessor"
     processor = state.get(field)
     if not isinstance(processor, Mapping):
         found.add(f"{where}/{field}", "must be given: an object with StartAt and States")
@@ -281,7 +281,7 @@ def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> b
     else:
         for name in state.keys() & DISTRIBUTED_ONLY:
             found.add(f"{where}/{name}", f"Field '{name}' is only supported in DISTRIBUTED mode")
-    return isinstance(processor.get("States"), Mapping)
+    return True
 
 
 def _distributed(state: Mapping[str, Any], where: str, language: str, found: Found) -> None:

@@ -1,0 +1,204 @@
+"""Validation: all problems at once, each with its location."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sfdm.core.errors import InvalidDefinition
+from airflow_provider_sfdm.states.machine import compile_machine
+from airflow_provider_sfdm.states.problems import InvalidMachine
+from airflow_provider_sfdm.states.validate import check, problems
+from tests.states.helpers import jsonata, machine
+
+PASS = {"Type": "Pass", "End": True}
+TASK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
+CHOICE = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}
+MAP = {"Type": "Map", "ItemProcessor": {"StartAt": "B", "States": {"B": PASS}}, "End": True}
+PARALLEL = {"Type": "Parallel", "Branches": [{"StartAt": "B", "States": {"B": PASS}}], "End": True}
+
+
+def _without(state: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in names}
+
+
+def _distributed(**config: Any) -> dict[str, Any]:
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", **config}, "StartAt": "B", "States": {"B": PASS}}
+    return {**MAP, "ItemProcessor": processor}
+
+
+FINE: list[dict[str, Any]] = [
+    machine(A=PASS),
+    machine(A={**PASS, "Comment": "c"}) | {"Comment": "c", "Version": "1.0", "TimeoutSeconds": 9},
+    machine(A=CHOICE, B=PASS),
+    machine(A=MAP),
+    machine(A=PARALLEL),
+    machine(A=_distributed(ExecutionType="EXPRESS")),
+    machine(A={**PASS, "QueryLanguage": "JSONata", "Output": "{% 1 %}"}),
+    machine(A={**TASK, "Retry": [{"ErrorEquals": ["States.ALL"], "Comment": "c"}]}),
+]
+
+# A machine, and the locations of its problems.
+WRONG: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["/States"]),
+    ({"StartAt": "A", "States": {}}, ["/States"]),
+    ({"StartAt": "B", "States": {"A": PASS}}, ["/StartAt", "/States/A"]),
+    (machine(A=PASS) | {"Version": "2.0", "TimeoutSeconds": 0, "X": 1}, ["/TimeoutSeconds", "/Version", "/X"]),
+    (machine(A=PASS) | {"QueryLanguage": "jsonata"}, ["/QueryLanguage"]),
+    (machine(A=PASS, B=PASS), ["/States/B"]),
+    (machine(A={"Type": "Pass", "Next": "A"}), ["/States"]),
+    (machine(A={"Type": "Pass", "Next": "B"}), ["/States/A/Next", "/States"]),
+    (machine(A={"Type": "Pass"}), ["/States/A", "/States"]),
+    (machine(A={**PASS, "Next": "A"}), ["/States/A"]),
+    (machine(A={**PASS, "End": "yes"}), ["/States/A/End", "/States/A", "/States"]),
+    (machine(A={"Type": "Nap", "End": True}), ["/States/A/Type"]),
+    (machine(**{"x" * 81: PASS}), [f"/States/{'x' * 81}"]),
+    (machine(A={**PASS, "Resource": "x"}), ["/States/A/Resource"]),
+    (machine(A={**PASS, "Output": 1}), ["/States/A"]),
+    (jsonata(A={**PASS, "ResultPath": "$"}), ["/States/A"]),
+    (jsonata(A={**PASS, "QueryLanguage": "JSONPath"}), ["/States/A"]),
+    (machine(A={**PASS, "InputPath": "x", "OutputPath": "$[", "ResultPath": "$.a[*]"}),
+     ["/States/A/InputPath", "/States/A/OutputPath", "/States/A/ResultPath"]),
+    (machine(A={**PASS, "ResultPath": "$$.a"}), ["/States/A/ResultPath"]),
+    (machine(A={**PASS, "Parameters": {"a.$": 1, "l": [{"b.$": "States.No()"}], "c": 1, "c.$": "$"}}),
+     ["/States/A/Parameters/a.$", "/States/A/Parameters/l[0]/b.$", "/States/A/Parameters/c.$"]),
+    (machine(A={**PASS, "Assign": {"1a": 1}}), ["/States/A/Assign"]),
+    (machine(A={**PASS, "Assign": {"states": 1}}), ["/States/A/Assign"]),
+    (jsonata(A={**PASS, "Output": {"a": "{% 1 + %}", "b": ["{% phone %}"]}}),
+     ["/States/A/Output/a", "/States/A/Output/b[0]"]),
+    (machine(A={"Type": "Wait", "End": True}), ["/States/A"]),
+    (machine(A={"Type": "Wait", "Seconds": -1, "End": True}), ["/States/A/Seconds"]),
+    (machine(A={"Type": "Wait", "Timestamp": "noon", "End": True}), ["/States/A/Timestamp"]),
+    (machine(A={"Type": "Fail", "Error": 1, "Cause": "c", "CausePath": "$.c"}), ["/States/A", "/States/A/Error"]),
+    (machine(A=_without(TASK, "Resource")), ["/States/A/Resource"]),
+    (machine(A={**TASK, "TimeoutSeconds": 0, "HeartbeatSeconds": "1"}),
+     ["/States/A/HeartbeatSeconds", "/States/A/TimeoutSeconds"]),
+    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": -1}]}), ["/States/A/Retry[0].MaxAttempts"]),
+    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "Max": 1}]}), ["/States/A/Retry[0].Max"]),
+    (machine(A={**TASK, "Catch": [{"ErrorEquals": [], "Next": "A"}]}), ["/States/A/Catch[0]/ErrorEquals"]),
+    (machine(A={**TASK, "Catch": [{"ErrorEquals": ["E"]}]}), ["/States/A/Catch[0]/Next"]),
+    (machine(A={**TASK, "Catch": [{"ErrorEquals": ["E"], "Next": "Z"}]}), ["/States/A/Catch[0]/Next"]),
+    (machine(A={**CHOICE, "Choices": []}), ["/States/A/Choices", "/States"]),
+    (machine(A={**CHOICE, "End": True}, B=PASS), ["/States/A/End"]),
+    (machine(A={"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNul": True, "Next": "B"}]}, B=PASS),
+     ["/States/A/Choices[0]/IsNul"]),
+    (machine(A={**CHOICE, "Choices": [{"And": [{"Variable": "$.a", "NumericEquals": "1"}], "Next": "B"}]}, B=PASS),
+     ["/States/A/Choices[0]/And[0].NumericEquals"]),
+    (jsonata(A={"Type": "Choice", "Choices": [{"Condition": "x", "Next": "B"}]}, B=PASS),
+     ["/States/A/Choices[0]/Condition"]),
+    (machine(A={**PARALLEL, "Branches": []}), ["/States/A/Branches"]),
+    (machine(A={**PARALLEL, "Branches": [{"StartAt": "A", "States": {"A": PASS}}]}),
+     ["/States/A/Branches[0]/States/A"]),
+    (machine(A=_without(MAP, "ItemProcessor")), ["/States/A/ItemProcessor"]),
+    (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
+    (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
+    (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
+     ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor/States"]),
+    (machine(A=_distributed()), ["/States/A/ItemProcessor.ProcessorConfig.ExecutionType"]),
+    (machine(A={**_distributed(ExecutionType="STANDARD"), "Label": "a b"}), ["/States/A/Label"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("definition", FINE)
+def test_fine(definition: dict[str, Any]) -> None:
+    assert problems(definition) == []
+    compile_machine(definition)
+
+
+@pytest.mark.parametrize(("definition", "locations"), WRONG)
+def test_wrong(definition: dict[str, Any], locations: list[str]) -> None:
+    assert sorted(problem.location for problem in problems(definition)) == sorted(locations)
+
+
+def test_messages_of_aws() -> None:
+    (problem,) = problems(machine(A={**PASS, "Output": 1}))
+    assert str(problem) == (
+        "/States/A: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' "
+        "QueryLanguage"
+    )
+    (problem,) = problems(jsonata(A={**PASS, "Output": "{% phone %}"}))
+    assert problem.message == "Reference to 'phone' at the top level is not supported."
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(InvalidMachine) as caught:
+        check(machine(A={"Type": "Pass", "InputPath": "x", "Next": "Z"}))
+    assert len(caught.value.problems) == 3
+    assert str(caught.value).endswith("(and 2 more)")
+    assert caught.value.__notes__ == [str(problem) for problem in caught.value.problems[1:]]
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.problems == caught.value.problems
+
+
+def test_an_item_processor() -> None:
+    processor = {"StartAt": "A", "States": {"A": PASS}, "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
+    assert problems(processor, processor=True) == []
+    assert [problem.location for problem in problems(processor)] == ["/ProcessorConfig"]
+
+
+@pytest.mark.parametrize("definition", [None, [], "{}", 1])
+def test_what_is_no_object(definition: object) -> None:
+    assert [problem.location for problem in problems(definition)] == [""]
+
+
+def test_a_definition_that_is_too_deep() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    assert len(problems(machine(A={**PASS, "Result": deep}))) == 1
+
+
+whole: dict[str, Any] = machine(
+    A={**TASK, "Parameters": {"a.$": "$.a"}, "Retry": [{"ErrorEquals": ["E"]}]},
+    B={**CHOICE, "Choices": [{"Not": {"Variable": "$.a", "IsNull": True}, "Next": "C"}], "Default": "D"},
+    C={**_without(MAP, "End"), "ItemProcessor": {"StartAt": "E", "States": {"E": PASS}}, "Next": "F"},
+    D={**PARALLEL, "Branches": [{"StartAt": "G", "States": {"G": PASS}}]},
+    F={"Type": "Wait", "Seconds": 1, "End": True},
+)  # fmt: skip
+del whole["States"]["A"]["End"]
+whole["States"]["A"] |= {"Next": "B", "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]}
+
+
+def test_the_whole_is_fine() -> None:
+    assert problems(whole) == []
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place, *(inner for key, member in children for inner in _places(member, (*place, key)))]
+
+
+rubbish: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1.5, "", "x", "$", "$.a", "$[", [], [1], {}, {"a": 1}, {"a.$": 1}, "{% 1 %}"]
+)
+
+
+@given(st.sampled_from(_places(whole)[1:]), rubbish)
+def test_rubbish_anywhere_is_refused_or_compiles(place: tuple[Any, ...], value: Any) -> None:
+    definition = copy.deepcopy(whole)
+    holder: Any = definition
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    if not problems(definition):
+        compile_machine(definition)
+
+
+fields = st.sampled_from([*whole, "Type", "Next", "Choices", "A"])
+
+
+@given(st.recursive(rubbish, lambda inner: st.dictionaries(fields, inner)))
+def test_validation_never_breaks(definition: Any) -> None:
+    found = problems(definition)
+    if not found:
+        compile_machine(definition)
+
+
+def test_compiling_alone_refuses_what_it_needs() -> None:
+    with pytest.raises(InvalidDefinition):
+        compile_machine(machine(A={**PASS, "InputPath": "x"}))
