@@ -26,6 +26,8 @@ from .jsonpath_syntax import Part, QueryError
 # A payload is at most 256 KiB, so a path that selects each value once stays far below; only repeated ".."
 # does not.
 _MAX_MATCHES = 1_000_000
+# What the library raises for texts that are no paths, and for values it did not expect: found by fuzzing.
+_FAILURES = (JSONPathError, RecursionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # What the library knows beyond Jayway, and regular expressions, whose time cannot be bounded.
 _REFUSED = frozenset(
     {
@@ -63,7 +65,7 @@ class Query:
         try:
             refused = [token.value for token in _ENVIRONMENT.lexer.tokenize(text) if token.kind in _REFUSED]
             path = _ENVIRONMENT.compile(text)
-        except (JSONPathError, RecursionError) as error:
+        except _FAILURES as error:
             raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
         if refused:
             raise QueryError(f"{refused[0]!r} is not supported")
@@ -81,7 +83,7 @@ class Query:
             return []
         try:
             found = [match.obj for match in islice(self._path.finditer(value), _MAX_MATCHES + 1)]
-        except (JSONPathError, RecursionError) as error:
+        except _FAILURES as error:
             raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
         if len(found) > _MAX_MATCHES:
             raise QueryError(f"The path matches more than {_MAX_MATCHES} values")

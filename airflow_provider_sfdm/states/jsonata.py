@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jsonata import Jsonata
+from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
@@ -106,9 +107,19 @@ def type_name(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
+class _Quiet(Jsonata):  # type: ignore[misc]  # the library ships no types
+    """The library, which prints what an expression calls that is no function before it raises."""
+
+    def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
+        known = isinstance(proc, Jsonata.JFunction | Jsonata.JLambda)
+        if not (known or Functions.is_lambda(proc) or Functions.is_regex(proc)):
+            raise JException("T1006", -1)
+        return super().apply_inner(proc, args, input, environment)
+
+
 def _compiled(text: str, place: str) -> Any:
     try:
-        compiled = Jsonata(text, bounded_engine)
+        compiled = _Quiet(text, bounded_engine)
     except Exception as error:  # the library's parser raises what it happens to
         raise InvalidDefinition(place, f"is not a JSONata expression: {_message(error)}") from None
     if unsupported := unsupported_references(compiled.ast):

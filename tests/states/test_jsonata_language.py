@@ -192,6 +192,13 @@ def test_nothing_of_python_is_reached(name: str) -> None:
             evaluate(f"$lookup({start}, '{name}')")
 
 
+def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for expression in ("1 (2)", "$v()", "[1]()", "$states.input.s()", "$map([1], 5)"):
+        with pytest.raises(QueryEvaluationError):
+            evaluate(expression, v=1)
+    assert capsys.readouterr().out == ""
+
+
 def test_evaluating_changes_nothing() -> None:
     data = {"l": [3, 1, 2], "o": {"a": 1}}
     for expression in (

@@ -195,3 +195,12 @@ def test_a_payload_that_is_no_json() -> None:
     for value in ({1, 2}, object(), "\ud800"):
         with pytest.raises((StateFailed, StatesError)):
             check_payload({"x": value}, "task")
+
+
+@pytest.mark.parametrize("path", ["$.a[?(@9:0.1.c==true|&& && @.b)]", "$..a[1e64x:]", "$[?(@.a==1e999999)]", "$[::0]"])
+def test_paths_that_fuzzing_found(path: str) -> None:
+    """The library raised whatever it happened to; a path is refused, or it finds something or nothing."""
+    try:
+        compile_template({"x.$": path}, "Parameters")(visit({"a": [1]}))
+    except (InvalidDefinition, StatesError):
+        return
