@@ -52,6 +52,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_sfdm.triggers.map_run"],
             }
         ],
+        "cli": ["airflow_provider_sfdm.cli.provider.get_cli_commands"],
         "extra-links": ["airflow_provider_sfdm.links.step_functions.MapRunLink"],
         "config": {
             "sfdm": {

@@ -1,0 +1,1 @@
+"""``sfdm``: state machines from the command line, without an Airflow. See docs/cli.md."""

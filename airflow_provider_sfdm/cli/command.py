@@ -1,0 +1,159 @@
+"""The commands themselves. What takes long to import is imported when it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .definition import Definition
+from .options import DESCRIPTION, RUN, VALIDATE
+from .reading import STDIN, UsageProblem, read, read_or_parse
+from .world import Clients, functions, storage_url
+
+if TYPE_CHECKING:
+    from ..aws.tasks import Tasks
+    from ..states.machine import Outcome
+
+SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes. BROKEN: the storage could not be reached, so that there is no outcome."""
+_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script ``sfdm``; returns its exit code."""
+    parser = argparse.ArgumentParser("sfdm", description=DESCRIPTION)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command, function in ((RUN, run), (VALIDATE, validate)):
+        sub = commands.add_parser(command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}.")
+        for option in command.options:
+            sub.add_argument(*option.flags, help=option.help, **option.more)
+        sub.set_defaults(function=function)
+    options = parser.parse_args(arguments)
+    level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    return perform(options.function, options)
+
+
+def perform(function: Any, options: argparse.Namespace) -> int:
+    """Run a command, however it ends, and return its exit code."""
+    try:
+        code: int = function(options)
+        sys.stdout.flush()
+        return code
+    except UsageProblem as problem:
+        _complain(str(problem))
+        return UNUSABLE
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more (`sfdm … | head`); Python must not try to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def run(options: argparse.Namespace) -> int:
+    """``sfdm run``."""
+    if not _NAME.fullmatch(options.name):
+        raise UsageProblem("--name: 1 to 80 letters, digits, hyphens and underscores")
+    if options.definition == options.input == STDIN:
+        raise UsageProblem("only one of the definition and --input can be read from stdin")
+    definition = Definition(read(options.definition), options.query_language)
+    data = read_or_parse(options.input)
+    clients = Clients(options.profile, options.region, options.endpoint_url)
+    # Standard output is for the result alone, whatever Python functions print.
+    with contextlib.redirect_stdout(sys.stderr):
+        tasks = _tasks(definition, options, clients)
+        if found := definition.problems(tasks):
+            for problem in found:
+                _complain(str(problem))
+            return UNUSABLE
+        outcome = _outcome(definition, data, options, clients, tasks)
+    if outcome is None:
+        return BROKEN
+    told: dict[str, Any] = {"status": outcome.status.value}
+    if outcome.status == "SUCCEEDED":
+        told["output"] = outcome.output
+    else:
+        told |= {"error": outcome.error, "cause": outcome.cause}
+    _print_json(told)
+    return SUCCEEDED if outcome.status == "SUCCEEDED" else FAILED
+
+
+def _outcome(
+    definition: Definition, data: Any, options: argparse.Namespace, clients: Clients, tasks: Tasks | None
+) -> Outcome | None:
+    from ..runtime.distributed import local_services
+    from ..states.identity import Identity
+    from ..states.machine import compile_machine, execute
+    from ..states.services import refuse
+    from ..storage import StorageError
+
+    prefix = f"arn:aws:states:{options.region or 'us-east-1'}:000000000000"
+    identity = Identity(
+        f"{prefix}:stateMachine:local",
+        f"{prefix}:execution:local:{options.name}",
+        "arn:aws:iam::000000000000:role/local",
+    )
+    with contextlib.ExitStack() as stack:
+        storage = storage_url(options.storage)
+        if storage is None:
+            temporary = tempfile.TemporaryDirectory(prefix="sfdm-", ignore_cleanup_errors=True)
+            storage = f"file://{stack.enter_context(temporary)}"
+        services = local_services(tasks or refuse, storage, clients.connections())
+        machine = compile_machine(definition.machine, query_language=definition.query_language)
+        try:
+            return execute(machine, data, services, identity)
+        except StorageError as error:
+            _complain(f"the execution could not be finished: {error}")
+            return None
+
+
+def validate(options: argparse.Namespace) -> int:
+    """``sfdm validate``."""
+    definition = Definition(read(options.definition), options.query_language)
+    with contextlib.redirect_stdout(sys.stderr):
+        found = definition.problems(_tasks(definition, options))
+    if options.as_json:
+        _print_json([problem._asdict() for problem in found])
+    else:
+        for problem in found:
+            _print(str(problem))
+    return FAILED if found else SUCCEEDED
+
+
+def _tasks(definition: Definition, options: argparse.Namespace, clients: Clients | None = None) -> Tasks | None:
+    """What runs the Task states; None where there are none, which saves its import."""
+    registered = functions(options.functions)
+    if not definition.has_tasks():
+        return None
+    from ..aws.tasks import Tasks
+
+    return Tasks(functions=registered) if clients is None else Tasks(clients.task_client, registered)
+
+
+def _print_json(value: Any) -> None:
+    _print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print(text: str) -> None:
+    """Write a line in UTF-8, whatever the locale is."""
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:  # a test's
+        sys.stdout.write(f"{text}\n")
+    else:
+        sys.stdout.flush()
+        binary.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+        binary.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"sfdm: {text}\n")

@@ -1,0 +1,81 @@
+"""What an execution on the command line reaches: AWS services, storage, Python functions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .reading import UsageProblem
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+
+    from ..storage import Connections
+
+
+class Clients:
+    """Makes boto3 clients as the options say."""
+
+    def __init__(self, profile: str | None, region: str | None, endpoint_url: str | None) -> None:
+        self._profile = profile
+        self._region = region
+        self._endpoint_url = endpoint_url
+
+    def task_client(self, service: str, config: Config) -> Any:
+        """A client of a service that a Task state names."""
+        return self._client(service, self._profile, config)
+
+    def connections(self) -> Connections:
+        """How Distributed Maps reach their data. A name before the bucket (``s3://name@bucket``) is a profile."""
+        from botocore.config import Config
+
+        from ..storage import Connections
+
+        config = Config(retries={"mode": "standard", "max_attempts": 5})
+        return Connections(
+            s3_client=lambda name: self._client("s3", name or self._profile, config),
+            lambda_client=lambda config: self._client("lambda", self._profile, config),
+        )
+
+    def _client(self, service: str, profile: str | None, config: Config) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        if service == "s3" and self._endpoint_url is not None:
+            # Local servers rarely have a host name for every bucket.
+            config = config.merge(Config(s3={"addressing_style": "path"}))
+        session = boto3.session.Session(profile_name=profile, region_name=self._region)
+        return session.client(  # type: ignore[call-overload]  # the stubs name every service
+            service, config=config, endpoint_url=self._endpoint_url
+        )
+
+
+def storage_url(storage: str | None) -> str | None:
+    """``--storage`` as a URL: a path is taken from where the command runs."""
+    return storage if storage is None or "://" in storage else Path(storage).absolute().as_uri()
+
+
+def functions(references: list[str]) -> dict[str, Any]:
+    """The Python functions of ``module:attribute`` dicts. Raises UsageProblem."""
+    found: dict[str, Any] = {}
+    if references and "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it
+    for reference in references:
+        module, colon, attribute = reference.partition(":")
+        if not (module and colon and attribute):
+            raise UsageProblem(f"--functions {reference}: write module:attribute")
+        try:
+            value: Any = import_module(module)
+            for name in attribute.split("."):
+                value = getattr(value, name)
+        except Exception as error:  # a module may raise anything
+            raise UsageProblem(f"--functions {reference}: {type(error).__name__}: {error}") from None
+        if not isinstance(value, Mapping) or not all(
+            isinstance(name, str) and callable(function) for name, function in value.items()
+        ):
+            raise UsageProblem(f"--functions {reference}: it must be a dict of functions by their resources' names")
+        found |= value
+    return found
