@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import concurrency, dag, listing, memory, reading, report, runtime
+from . import concurrency, dag, listing, memory, reading, report, runtime, states
 from .harness import DATA, Row
 
 GROUPS: dict[str, Callable[[bool], list[Row]]] = {
@@ -22,6 +22,7 @@ GROUPS: dict[str, Callable[[bool], list[Row]]] = {
     "reading": reading.run,
     "memory": memory.run,
     "listing": listing.run,
+    "states": states.run,
     "dag": dag.run,
 }
 

@@ -64,7 +64,8 @@ class Query:
         text = "$" + "".join(part.text for part in parts)
         try:
             refused = [token.value for token in _ENVIRONMENT.lexer.tokenize(text) if token.kind in _REFUSED]
-            path = _ENVIRONMENT.compile(text)
+            # First of all: a regular expression must not even be compiled.
+            path = None if refused else _ENVIRONMENT.compile(text)
         except _FAILURES as error:
             raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
         if refused:

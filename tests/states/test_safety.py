@@ -197,7 +197,9 @@ def test_a_payload_that_is_no_json() -> None:
             check_payload({"x": value}, "task")
 
 
-@pytest.mark.parametrize("path", ["$.a[?(@9:0.1.c==true|&& && @.b)]", "$..a[1e64x:]", "$[?(@.a==1e999999)]", "$[::0]"])
+@pytest.mark.parametrize(
+    "path", ["$.a[?(@9:0.1.c==true|&& && @.b)]", "$..a[1e64x:]", "$[?(@.a==1e999999)]", "$[::0]", "$[?(@.a &/ @(@.b)]"]
+)
 def test_paths_that_fuzzing_found(path: str) -> None:
     """The library raised whatever it happened to; a path is refused, or it finds something or nothing."""
     try:
