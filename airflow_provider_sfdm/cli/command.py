@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .definition import Definition
 from .options import DESCRIPTION, RUN, VALIDATE
 from .reading import STDIN, UsageProblem, read, read_or_parse
-from .world import Clients, functions, storage_url
+from .world import AirflowClients, Clients, clients_of, functions, storage_url
 
 if TYPE_CHECKING:
     from ..aws.tasks import Tasks
@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("sfdm", description=DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command, function in ((RUN, run), (VALIDATE, validate)):
-        sub = commands.add_parser(command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}.")
+        sub = commands.add_parser(
+            command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
+        )
         for option in command.options:
             sub.add_argument(*option.flags, help=option.help, **option.more)
         sub.set_defaults(function=function)
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageProblem("only one of the definition and --input can be read from stdin")
     definition = Definition(read(options.definition), options.query_language)
     data = read_or_parse(options.input)
-    clients = Clients(options.profile, options.region, options.endpoint_url)
+    clients = clients_of(options)
     # Standard output is for the result alone, whatever Python functions print.
     with contextlib.redirect_stdout(sys.stderr):
         tasks = _tasks(definition, options, clients)
@@ -89,7 +91,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _outcome(
-    definition: Definition, data: Any, options: argparse.Namespace, clients: Clients, tasks: Tasks | None
+    definition: Definition,
+    data: Any,
+    options: argparse.Namespace,
+    clients: Clients | AirflowClients,
+    tasks: Tasks | None,
 ) -> Outcome | None:
     from ..runtime.distributed import local_services
     from ..states.identity import Identity
@@ -130,7 +136,9 @@ def validate(options: argparse.Namespace) -> int:
     return FAILED if found else SUCCEEDED
 
 
-def _tasks(definition: Definition, options: argparse.Namespace, clients: Clients | None = None) -> Tasks | None:
+def _tasks(
+    definition: Definition, options: argparse.Namespace, clients: Clients | AirflowClients | None = None
+) -> Tasks | None:
     """What runs the Task states; None where there are none, which saves its import."""
     registered = functions(options.functions)
     if not definition.has_tasks():

@@ -76,3 +76,10 @@ VALIDATE = Command(
         _LANGUAGE,
     ),
 )
+
+AWS_CONN_ID = Option(
+    ("--aws-conn-id",),
+    "Airflow connection to reach AWS with (default: boto3's own credentials)",
+    {"metavar": "NAME"},
+)
+"""Of ``airflow sfdm run`` alone."""

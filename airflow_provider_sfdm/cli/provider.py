@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from .options import DESCRIPTION, RUN, VALIDATE, Command
+from .options import AWS_CONN_ID, DESCRIPTION, RUN, VALIDATE, Command, Option
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -15,11 +15,11 @@ def get_cli_commands() -> list[CLICommand]:
     """What Airflow adds to its commands (``cli`` in the provider's info)."""
     from airflow.cli.cli_config import GroupCommand
 
-    commands = [_action(RUN), _action(VALIDATE)]
+    commands = [_action(RUN, AWS_CONN_ID), _action(VALIDATE)]
     return [GroupCommand(name="sfdm", help="Run and check Step Functions' state machines", subcommands=commands)]
 
 
-def _action(command: Command) -> Any:
+def _action(command: Command, *more: Option) -> Any:
     from airflow.cli.cli_config import ActionCommand, Arg
 
     def act(options: Namespace) -> None:
@@ -31,7 +31,7 @@ def _action(command: Command) -> Any:
         raise SystemExit(commands.perform(getattr(commands, command.name), options))
 
     make: Any = Arg  # it has no types
-    args = [make(option.flags, help=option.help, **option.more) for option in command.options]
+    args = [make(option.flags, help=option.help, **option.more) for option in (*command.options, *more)]
     return ActionCommand(
         name=command.name, help=command.help, func=act, args=args, description=f"{DESCRIPTION} See also: sfdm."
     )

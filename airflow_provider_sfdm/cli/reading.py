@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -42,11 +43,10 @@ def read_or_parse(source: str) -> Any:
     inline = source.lstrip()[:1]
     if inline and inline in '{["':
         return parse(source.encode("utf-8", "surrogateescape"), "--input")
-    if not Path(source).exists():
-        try:
-            return loads(source)  # a number, true, false, null
-        except ValueError:
-            pass
+    with contextlib.suppress(ValueError):
+        value = loads(source)  # a number, true, false, null: unless there is a file of that name
+        if not Path(source).exists():
+            return value
     return read(source)
 
 
@@ -63,12 +63,15 @@ def parse(data: bytes, name: str) -> Any:
         data.decode()
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{name}: not UTF-8: {error.reason} at byte {error.start}") from None
+    too_deep = f"{name}: nested deeper than {MAX_NESTING} levels"
     try:
         value = loads(data)
     except ValueError as error:
+        if "depth limit" in str(error):  # orjson has no class for it
+            raise UsageProblem(too_deep) from None
         raise UsageProblem(f"{name}: no JSON: {error}") from None
     if nesting(value) > MAX_NESTING:
-        raise UsageProblem(f"{name}: nested deeper than {MAX_NESTING} levels")
+        raise UsageProblem(too_deep)
     for place in _twice(data):
         raise UsageProblem(f"{name}: {place}: this key stands there twice")
     return value

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .reading import UsageProblem
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from botocore.config import Config
 
     from ..storage import Connections
@@ -51,6 +53,36 @@ class Clients:
         return session.client(  # type: ignore[call-overload]  # the stubs name every service
             service, config=config, endpoint_url=self._endpoint_url
         )
+
+
+class AirflowClients:
+    """Makes boto3 clients from an Airflow connection; for ``airflow sfdm`` only."""
+
+    def __init__(self, aws_conn_id: str) -> None:
+        from ..hooks.clients import airflow_clients
+
+        self._aws_conn_id = aws_conn_id
+        self._make = airflow_clients(aws_conn_id)
+
+    def task_client(self, service: str, config: Config) -> Any:
+        """A client of a service that a Task state names."""
+        return self._make(service, config)
+
+    def connections(self) -> Connections:
+        """How Distributed Maps reach their data. A name before the bucket is another connection."""
+        from ..hooks.connections import airflow_connections
+
+        return airflow_connections(self._aws_conn_id)
+
+
+def clients_of(options: Namespace) -> Clients | AirflowClients:
+    """What the options of ``run`` say of AWS. Raises UsageProblem."""
+    aws_conn_id = getattr(options, "aws_conn_id", None)  # `airflow sfdm run` alone has it
+    if aws_conn_id is None:
+        return Clients(options.profile, options.region, options.endpoint_url)
+    if options.profile or options.region or options.endpoint_url:
+        raise UsageProblem("--aws-conn-id says it all: leave out --profile, --region and --endpoint-url")
+    return AirflowClients(aws_conn_id)
 
 
 def storage_url(storage: str | None) -> str | None:
