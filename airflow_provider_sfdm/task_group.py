@@ -26,6 +26,8 @@ from .operators.places import SECTION
 from .operators.read_items import MAP_RUN_KEY, ReadItemsOperator
 from .operators.run_partition import MAP_INDEX_TEMPLATE, RunPartitionOperator
 from .operators.write_results import WriteResultsOperator
+from .runtime.asl_problems import check_states
+from .runtime.evaluation import check_expressions
 
 READ, RUN, WRITE = "read_items", "run_partition", "write_results"
 RUN_MAP = "run_map"
@@ -142,6 +144,8 @@ class DistributedMapTaskGroup(TaskGroup):
         _refuse_outcomes(step_functions or {})
         children = group_function(definition)
         refuse_unsupported(definition, unsupported_with_a_group(definition) if children is not None else ())
+        check_states(definition)
+        check_expressions(definition)
         _check_partitions(partitions, has_group=children is not None)
         active = operator_args.pop("max_active_tis_per_dagrun", None)
         if active is not None:

@@ -12,9 +12,9 @@ from .asl_processor import Children, processor_to_asl
 from .asl_reader import reader_to_asl, writer_to_asl
 from .definition import DistributedMap
 from .errors import DataLimitExceeded, InvalidDefinition, UnsupportedField
-from .processors import AslProcessor, as_processor
+from .processors import as_processor
 from .state_machine import execution_input
-from .values import Intrinsic, QueryLanguage, choice, is_jsonata, is_template, strings
+from .values import choice, is_template
 
 
 class Engine(StrEnum):
@@ -72,48 +72,18 @@ def refuse_unsupported(
 
 
 def _unsupported(definition: DistributedMap) -> Iterator[UnsupportedField]:
-    if isinstance(definition.item_processor, AslProcessor):
-        problem = "the airflow engine does not run states: give a function, a task group or LambdaFunction(…)"
-        yield UnsupportedField("ItemProcessor", problem)
     yield from _unsupported_arguments(definition)
-    if definition.query_language is QueryLanguage.JSONATA:
-        for name, value in definition.expressions():
-            if any(is_jsonata(text) for text in strings(value)):
-                yield UnsupportedField(name, "the airflow engine does not evaluate JSONata: use JSONPath or Jinja")
-    else:
-        batch_input = definition.item_batcher and definition.item_batcher.batch_input
-        for name, template in (
-            ("ItemSelector", definition.item_selector),
-            ("ItemBatcher.BatchInput", batch_input),
-        ):
-            for field, call in _intrinsics(template, name):
-                yield UnsupportedField(field, f"the airflow engine does not evaluate intrinsic functions: {call}")
     for name, instead in _AROUND.items():
         if definition.state_fields.get(name, "$") != "$":
             yield UnsupportedField(name, f"is for a state machine; with Airflow {instead}")
 
 
 def _unsupported_arguments(definition: DistributedMap) -> Iterator[UnsupportedField]:
-    for name, value in definition.expressions():
-        if isinstance(value, Intrinsic):
-            problem = f"the airflow engine does not evaluate intrinsic functions: {value}"
-            yield UnsupportedField(f"{name}.$", problem)
     arguments = definition.item_reader and definition.item_reader.arguments
     for name in arguments if isinstance(arguments, Mapping) else ():
         # All pages are followed, however long they are.
         if name.removesuffix(".$") != "MaxKeys":
             yield UnsupportedField(f"ItemReader.Parameters.{name}", "the airflow engine lists all objects of a prefix")
-
-
-def _intrinsics(template: Any, field: str) -> Iterator[tuple[str, str]]:
-    if isinstance(template, Mapping):
-        for key, member in template.items():
-            if key.endswith(".$") and isinstance(member, str) and member.startswith("States."):
-                yield f"{field}.{key}", member
-            yield from _intrinsics(member, f"{field}.{key}")
-    elif isinstance(template, list):
-        for index, member in enumerate(template):
-            yield from _intrinsics(member, f"{field}[{index}]")
 
 
 def _unsupported_on_step_functions(definition: DistributedMap) -> Iterator[UnsupportedField]:

@@ -10,6 +10,7 @@
     │   ├── DataLimitExceeded              States.DataLimitExceeded
     │   └── StatesRuntime                  States.Runtime
     ├── ChildFailed                        what a child execution's processor failed with: any error name and cause
+    │   └── ChildExecutionFailed           the same of one that is FAILED, never TIMED_OUT
     └── InvalidDefinition (ValueError)     a definition that cannot be: names the field
         └── UnsupportedField               a valid field that the chosen engine cannot honour
 """
@@ -77,6 +78,10 @@ class ChildFailed(Exception):
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
+
+
+class ChildExecutionFailed(ChildFailed):
+    """A child execution that is FAILED even if its error is States.Timeout: one of its states took too long, not it."""
 
 
 class InvalidDefinition(ValueError):

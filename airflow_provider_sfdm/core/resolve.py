@@ -31,7 +31,7 @@ from .paths import (
 )
 from .readers import ItemReader
 from .selector import compile_template
-from .values import UNSET, QueryLanguage, is_jsonata
+from .values import UNSET, Evaluated, QueryLanguage, is_jsonata
 
 # AWS's names of the text fields, as in "Bucket.$".
 _TEXTS = {
@@ -75,7 +75,7 @@ def resolve(definition: DistributedMap, scope: Scope, state_name: str = "Map", e
     batcher = definition.item_batcher and run.batcher(definition.item_batcher)
     writer = definition.result_writer and run.texts(definition.result_writer, "ResultWriter")
     reader = definition.item_reader and run.reader(definition.item_reader)
-    return _with(
+    return unchecked(
         definition,
         item_reader=reader,
         item_batcher=batcher,
@@ -122,9 +122,11 @@ def resolve_batching(definition: DistributedMap, scope: Scope, state_name: str =
     batcher = definition.item_batcher
     if batcher is None:
         return Batching(batched=False)
-    template = batcher.batch_input
+    template: object = batcher.batch_input
     value: Any = UNSET
-    if template is not None:
+    if isinstance(template, Evaluated):
+        value = template.value
+    elif template is not None:
         inside = effective_scope(definition, scope, state_name, event_id)
         try:
             value = compile_template(template, "ItemBatcher.BatchInput", definition.query_language).evaluate(inside)
@@ -214,7 +216,7 @@ class _Run:
         size = limits["max_input_bytes_per_batch"]
         if size is not None:
             limits["max_input_bytes_per_batch"] = min(size, MAX_PAYLOAD_BYTES)
-        return _with(batcher, max_items_per_batch_path=None, max_input_bytes_per_batch_path=None, **limits)
+        return unchecked(batcher, max_items_per_batch_path=None, max_input_bytes_per_batch_path=None, **limits)
 
     def reader(self, reader: ItemReader) -> ItemReader:
         path = reader.max_items_path
@@ -226,7 +228,7 @@ class _Run:
         if max_items is not None and max_items < 0:
             raise ItemReaderFailed("field MaxItems must be positive")
         # Set past the check of the literal: through a path AWS takes more than 100,000,000.
-        return _with(resolved, max_items=max_items, max_items_path=None)
+        return unchecked(resolved, max_items=max_items, max_items_path=None)
 
     def texts(self, part: _Part, field: str) -> _Part:
         """``part`` (a reader or writer) with its JsonPath values replaced, checked again as literals are."""
@@ -273,7 +275,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 1_000 else f"{text[:1_000]}…"
 
 
-def _with(holder: _Part, **values: Any) -> _Part:
+def unchecked(holder: _Part, **values: Any) -> _Part:
     """A copy of a frozen dataclass with other values, unchecked: what a run may give is checked above."""
     made = copy(holder)
     for name, value in values.items():

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final, TypeVar
 
@@ -24,12 +25,19 @@ from .paths import JsonPath, compile_reference_path
 class Intrinsic(JsonPath):
     """An intrinsic function where AWS takes a path: ``Intrinsic("States.Format('{}.csv', $.day)")``.
 
-    It is kept for the Amazon States Language and not looked into; the airflow engine refuses it.
+    It is kept for the Amazon States Language and not looked into before the map runs.
     """
 
     def __post_init__(self) -> None:
         if not str(self.path).startswith("States."):
             raise InvalidDefinition("JSONPath", f"must be an intrinsic function, got {shown(self.path)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A value that came out of an expression: data, in which nothing is an expression."""
+
+    value: Any
 
 
 Text = str | JsonPath

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .connections import AWS_CONN_ID
-
 if TYPE_CHECKING:
     from botocore.config import Config
 
     from ..aws.tasks import ClientFactory
+
+
+AWS_CONN_ID = "aws_default"
 
 
 def airflow_clients(aws_conn_id: str | None = AWS_CONN_ID) -> ClientFactory:

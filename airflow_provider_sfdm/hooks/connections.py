@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ..compat import ObjectStoragePath, has_filesystem
 from ..storage import Connections
+from .clients import AWS_CONN_ID as AWS_CONN_ID
+from .clients import airflow_clients
 
 if TYPE_CHECKING:
     from botocore.config import Config
     from fsspec import AbstractFileSystem
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
-
-AWS_CONN_ID = "aws_default"
 
 
 def airflow_connections(aws_conn_id: str | None = AWS_CONN_ID) -> Connections:
@@ -38,7 +38,9 @@ def airflow_connections(aws_conn_id: str | None = AWS_CONN_ID) -> Connections:
         client: LambdaClient = LambdaHook(aws_conn_id=aws_conn_id, config=config).get_conn()
         return client
 
-    return Connections(s3_client=s3_client, filesystem=_filesystem, lambda_client=lambda_client)
+    return Connections(
+        s3_client=s3_client, filesystem=_filesystem, lambda_client=lambda_client, client=airflow_clients(aws_conn_id)
+    )
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.counters import ChildStatus
-from ..core.errors import StatesRuntime
+from ..core.errors import ChildExecutionFailed, StatesRuntime
 from ..core.json import loads
 from ..core.retry import Retrier
 from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failure
@@ -64,14 +64,26 @@ class Outcome:
     cause: str | None = None
 
 
+def _input(child: Child) -> Any:
+    return child.input if child.outcomes is None else child.outcomes
+
+
+def whole(child: Child) -> Child:
+    """The argument of an ``invoke`` that needs to know which child it runs."""
+    return child
+
+
 @dataclass(frozen=True, slots=True)
 class ChildPolicy:
-    """Per child: retriers, seconds an attempt may take, and the cause that aborted children show."""
+    """Per child: retriers, seconds an attempt may take, the cause that aborted children show, and what ``invoke`` is
+    called with.
+    """
 
     retry: tuple[Retrier, ...] = ()
     timeout: float | None = None
     abort_running: bool = True
     abort_cause: str = "The map run which was managing this resource was aborted"
+    argument: Callable[[Child], Any] = _input
 
     def aborts(self, stop: StopSignal) -> bool:
         """Whether children that have begun end now. One that nobody will count need not run to its end."""
@@ -85,8 +97,9 @@ def _succeeded(start: float, output: Any, output_json: bytes) -> Outcome:
     return Outcome(ChildStatus.SUCCEEDED, start, time.time(), output, output_json)
 
 
-def _failed(start: float, error: str, cause: str) -> Outcome:
-    status = ChildStatus.TIMED_OUT if error == TIMEOUT_ERROR else ChildStatus.FAILED
+def _failed(start: float, error: str, cause: str, exception: BaseException) -> Outcome:
+    in_time = error != TIMEOUT_ERROR or isinstance(exception, ChildExecutionFailed)
+    status = ChildStatus.FAILED if in_time else ChildStatus.TIMED_OUT
     return Outcome(status, start, time.time(), error=error, cause=cause)
 
 
@@ -97,7 +110,7 @@ def run_one_by_one(
 
     The fastest way for a function that computes; an attempt cannot be timed out here.
     """
-    retriers = policy.retry
+    retriers, argument = policy.retry, policy.argument
     while not stop.is_set():
         child = next(children, None)
         if child is None:
@@ -106,7 +119,7 @@ def run_one_by_one(
         retries = Retries(retriers) if retriers else None
         while True:
             try:
-                output = invoke(child.input if child.outcomes is None else child.outcomes)
+                output = invoke(argument(child))
                 outcome = _succeeded(start, output, encode_output(output))
             except BaseException as exception:
                 if not is_failure(exception):
@@ -114,7 +127,7 @@ def run_one_by_one(
                 error, cause = describe(exception)
                 delay = retries.delay(child.outcomes, error, cause) if retries else None
                 if delay is None:
-                    outcome = _failed(start, error, cause)
+                    outcome = _failed(start, error, cause, exception)
                 elif _aborted_within(delay, policy, stop):
                     outcome = Outcome(ChildStatus.ABORTED, start, time.time(), cause=policy.abort_cause)
                 else:
@@ -296,7 +309,7 @@ class _Concurrent:
                     raise
                 if self._cancelled and not timeout.expired():
                     return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
-                error, cause = describe(exception)
+                failure, (error, cause) = exception, describe(exception)
                 if timeout.expired():  # whatever the function made of its cancellation
                     error = TIMEOUT_ERROR
                     cause = f"the child execution did not end within {self._policy.timeout:g} seconds"
@@ -306,13 +319,13 @@ class _Concurrent:
                         return _succeeded(start, done, done.to_json())
             delay = retries.delay(child.outcomes, error, cause)
             if delay is None:
-                return _failed(start, error, cause)
+                return _failed(start, error, cause, failure)
             await self._wait(delay)
             room = await self._room()
             if self._policy.aborts(self._stop):
                 return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
             if not room:
-                return _failed(start, error, cause)
+                return _failed(start, error, cause, failure)
             child.renew()
 
     def _close_items(self, child: Child, error: str, cause: str) -> None:
@@ -346,7 +359,7 @@ class _Concurrent:
         return True
 
     async def _call(self, child: Child) -> Any:
-        argument = child.input if child.outcomes is None else child.outcomes
+        argument = self._policy.argument(child)
         if self._threads is not None:
             return await self._threads.call(self._invoke, argument)
         result = self._invoke(argument)

@@ -13,11 +13,14 @@ from ..core.definition import DistributedMap
 from ..core.errors import ChildFailed, InvalidDefinition, StatesRuntime
 from ..core.paths import in_state
 from ..core.processors import PythonFunction
+from ..core.resolve import unchecked
+from ..core.values import Evaluated, QueryLanguage
 from ..states.failures import ExecutionTimedOut, StateFailed
 from ..states.seam import Invoke
 from ..states.services import DistributedRun, RunDistributed, Services, refuse
 from ..storage import Connections
 from .run import run_map
+from .together import at_once
 
 
 def local_services(
@@ -34,6 +37,7 @@ def local_services(
         uuid=lambda: str(uuid.uuid4()),
         invoke=invoke,
         run_distributed=run_distributed(storage, connections),
+        together=at_once,
     )
 
 
@@ -54,7 +58,7 @@ def run_distributed(storage: str | None = None, connections: Connections | None 
             # A function of two parameters gets the item's context as well.
             changes["item_selector"] = lambda value, context: selector(value, context)
         summary = run_map(
-            replace(definition, **changes),
+            _literal(replace(definition, **changes)),
             request.input,
             storage,
             name=request.state_name,
@@ -64,6 +68,17 @@ def run_distributed(storage: str | None = None, connections: Connections | None 
         return summary.raise_for_status().output
 
     return run_one
+
+
+def _literal(definition: DistributedMap) -> DistributedMap:
+    """The definition of a state whose expressions have been evaluated: what they gave is data, and looked at no more.
+
+    A selector that is left is a JSONPath one; one in JSONata has become a function.
+    """
+    batcher = definition.item_batcher
+    if batcher is not None and batcher.batch_input is not None:
+        batcher = unchecked(batcher, batch_input=Evaluated(batcher.batch_input))
+    return unchecked(definition, query_language=QueryLanguage.JSONPATH, item_batcher=batcher)
 
 
 def child_function(run_child: Callable[[Any], Any]) -> Callable[[Any], Any]:

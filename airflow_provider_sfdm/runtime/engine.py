@@ -24,6 +24,8 @@ from ..core.values import UNSET, ExecutionType, QueryLanguage
 from ..core.writer import OutputType, Transformation, WriterConfig
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
+from .asl_problems import check_states
+from .evaluation import check_expressions, evaluated
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
 from .planning import Layout, lay_out_in_place, spool
@@ -58,9 +60,12 @@ def plan_map_run(
     :raises StatesError: as the map run would end with on AWS: the data set cannot be read (ItemReaderFailed), a value
         in the input cannot be used (StatesRuntime), the results cannot be written (ResultWriterFailed).
     :raises UnsupportedField: this engine cannot honour a field of the definition.
+    :raises InvalidMachine: children are states that cannot run; tells all problems.
     :raises StorageError: ``storage`` cannot be written.
     """
     refuse_unsupported(definition)
+    check_states(definition)
+    check_expressions(definition)
     if isinstance(definition.item_processor, TaskGroupProcessor) and not one_child_each:
         raise UnsupportedField("ItemProcessor", "the tasks of a group run in a DAG only: give a function")
     start = time.time()
@@ -70,6 +75,10 @@ def plan_map_run(
     scope = Scope(run_input, _context(map_run, name, run_input, start), variables or {})
     state_name = name.rpartition(".")[2]
     _refuse_non_json(run_input)
+    own_items = definition.items
+    definition = evaluated(definition, effective_scope(definition, scope, state_name), state_name)
+    if definition.items is not own_items:  # an expression that has a value now
+        items = UNSET
     resolved = resolve(definition, scope, state_name)
     batching = resolve_batching(resolved, scope, state_name)
     inside = effective_scope(resolved, scope, state_name)

@@ -9,6 +9,7 @@
         progress/<partition>/   one empty object a partition, whose *name* carries its counters
         partitions/<n>.json     how partition n ended: counters, result files
         slots/, claims/, …      who is in flight, where children are no tasks of ours: see slots.py
+        nested/                 map runs that children began themselves, each a folder like this one
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
 """
@@ -27,6 +28,7 @@ PLAN = "plan.json"
 SPOOL = "items.jsonl"
 SUMMARY = "summary.json"
 RESULTS = "results"
+NESTED = "nested"
 _STOP = "stop.json"
 _PROGRESS = "progress/"
 _PARTITIONS = "partitions/"

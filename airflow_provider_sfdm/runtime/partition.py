@@ -13,7 +13,7 @@ from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
 from ..storage import Connections, open_folder
-from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one
+from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one, whole
 from .finish import result_folder
 from .folder import PLAN, MapRunFolder
 from .plan import Partition, Plan
@@ -27,8 +27,8 @@ from .watch import PartitionWatch
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Counts, Counts], None]
-InvocationFactory = Callable[[int], Invocation]
-"""Makes the processor ready for so many children at once."""
+InvocationFactory = Callable[[int, Plan, MapRunFolder], Invocation]
+"""Makes the processor ready for so many children of a map run at once."""
 
 RUN_AGAIN = "to run the map again, clear the whole group, read_items included"
 
@@ -142,7 +142,7 @@ class _Running:
         )
 
     def children(self, invocation: InvocationFactory, connections: Connections) -> None:
-        ready = invocation(self._partition.concurrency)
+        ready = invocation(self._partition.concurrency, self._plan, self._folder)
         source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
         children = self._readable(source)
         self._run(ready, self._started(children))
@@ -161,6 +161,7 @@ class _Running:
             abort_cause=(
                 f"The map run execution [{self._plan.map_run.arn}] which was managing this resource was aborted"
             ),
+            **({"argument": whole} if ready.whole_child else {}),
         )
         concurrency = self._concurrency(ready)
         if concurrency == 1 and not ready.is_async and policy.timeout is None:

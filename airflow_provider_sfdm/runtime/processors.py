@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ..core.definition import DistributedMap
 from ..core.errors import UnsupportedField
-from ..core.processors import ItemProcessor, LambdaFunction, PythonFunction
+from ..core.processors import AslProcessor, LambdaFunction, PythonFunction
+from ..storage import Connections
+from .folder import NESTED, MapRunFolder
 from .invocation import Invoke
 from .per_item import per_item_async, per_item_sync
-
-if TYPE_CHECKING:
-    from botocore.config import Config
-    from mypy_boto3_lambda import LambdaClient
+from .plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +19,46 @@ class Invocation:
     """How a child is run. ``per_item``: ``invoke`` takes the batch's ``ItemOutcomes`` instead of its input.
 
     ``blocks`` tells that an attempt mostly waits, so that children should overlap even when no MaxConcurrency is set.
+    With ``whole_child`` ``invoke`` takes the ``Child`` itself.
     """
 
     invoke: Invoke
     is_async: bool = False
     per_item: bool = False
     blocks: bool = False
-
-
-LambdaClientFactory = Callable[["Config"], "LambdaClient"]
+    whole_child: bool = False
 
 
 def invocation_of(
-    processor: ItemProcessor, *, batched: bool, concurrency: int, lambda_client: LambdaClientFactory
+    definition: DistributedMap, connections: Connections, concurrency: int, plan: Plan, folder: MapRunFolder
 ) -> Invocation:
-    """Make a processor ready to run.
+    """Make the definition's processor ready to run ``concurrency`` children of the planned map run at once.
 
     :raises UnsupportedField: a processor that cannot run in this process.
     """
+    processor = definition.item_processor
     if isinstance(processor, PythonFunction):
-        if processor.per_item and batched:
+        if processor.per_item and definition.item_batcher is not None:
             wrap = per_item_async if processor.is_async else per_item_sync
             return Invocation(wrap(processor.function), processor.is_async, per_item=True)
         return Invocation(processor.function, processor.is_async)
     if isinstance(processor, LambdaFunction):
         from ..aws.lambda_function import client_config, lambda_invoke
 
-        client = lambda_client(client_config(concurrency))
+        client = connections.lambda_client(client_config(concurrency))
         return Invocation(lambda_invoke(processor, client), blocks=True)
+    if isinstance(processor, AslProcessor):
+        # Imported here, as only children that are states need the interpreter.
+        from .asl_children import asl_invoke, waits
+
+        invoke = asl_invoke(
+            processor,
+            definition.query_language,
+            plan.map_run,
+            connections,
+            express=plan.express,
+            concurrency=concurrency,
+            storage=f"{folder.url.rstrip('/')}/{NESTED}",
+        )
+        return Invocation(invoke, blocks=waits(processor), whole_child=True)
     raise UnsupportedField("ItemProcessor", f"a {type(processor).__name__} cannot be run in this process")

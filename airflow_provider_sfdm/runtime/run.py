@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..core.definition import DistributedMap
-from ..core.processors import ItemProcessor
 from ..core.summary import MapRunSummary
 from ..core.values import UNSET
 from ..storage import Connections, open_folder
 from .engine import plan_map_run
 from .finish import write_results
 from .partition import InvocationFactory, run_partition
-from .processors import Invocation, invocation_of
+from .processors import invocation_of
 from .stop import StopSignal
 
 
@@ -67,14 +67,4 @@ def run_map(
 
 def invocation_factory(definition: DistributedMap, connections: Connections) -> InvocationFactory:
     """What makes the definition's processor ready in this process."""
-    processor: ItemProcessor = definition.item_processor  # type: ignore[assignment]  # the definition has made it one
-
-    def ready(concurrency: int) -> Invocation:
-        return invocation_of(
-            processor,
-            batched=definition.item_batcher is not None,
-            concurrency=concurrency,
-            lambda_client=connections.lambda_client,
-        )
-
-    return ready
+    return partial(invocation_of, definition, connections)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from .base import (
@@ -78,6 +78,14 @@ def _boto3_lambda_client(config: Config) -> LambdaClient:
     return boto3.session.Session().client("lambda", config=config)
 
 
+def _boto3_any_client(service: str, config: Config) -> Any:
+    """A client of any service with boto3's own credentials and region."""
+    import boto3
+
+    # The stubs name every service that they know; ours is whatever a definition says.
+    return boto3.session.Session().client(service, config=config)  # type: ignore[call-overload]
+
+
 def _fsspec_filesystem(url: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
@@ -92,6 +100,7 @@ class Connections:
     * ``s3_client(connection)`` makes an S3 client; ``connection`` is what stands before "@" in the URL, or
       None. By default plain boto3, where it is a profile.
     * ``lambda_client(config)`` makes a Lambda client, set up as ``config`` says; by default plain boto3.
+    * ``client(service, config)`` makes a client of any service, for the Task states of children.
     * ``filesystem(url)`` makes an fsspec file system and the path in it, as ``fsspec.core.url_to_fs`` does,
       which is the default. In Airflow: ``path = ObjectStoragePath(url); return path.fs, path.path``.
     """
@@ -99,6 +108,7 @@ class Connections:
     s3_client: Callable[[str | None], S3Client] = _boto3_client
     filesystem: Callable[[str], tuple[AbstractFileSystem, str]] = _fsspec_filesystem
     lambda_client: Callable[[Config], LambdaClient] = _boto3_lambda_client
+    client: Callable[[str, Config], Any] = _boto3_any_client
 
 
 def open_object(

@@ -319,7 +319,7 @@ def test_partitions_is_a_whole_number(dag: DAG, partitions: Any) -> None:
         ({"max_concurrency": -1}, "MaxConcurrency"),
         ({"label": "a b"}, "Label"),
         ({"item_reader": S3CsvItemReader(url="file:///a.csv")}, "Items"),
-        ({"item_processor": AslProcessor(start_at="A", states={"A": {"Type": "Pass"}})}, "ItemProcessor"),
+        ({"item_processor": AslProcessor(start_at="A", states={"A": {"Type": "Pass"}})}, "ItemProcessor/States/A"),
         ({"item_processor": task_group(same), "timeout": 3}, "TimeoutSeconds"),
         ({"item_processor": task_group(same), "retry": (Retrier(error_equals=("E",)),)}, "Retry"),
         ({"state_fields": {"Catch": []}}, "Catch"),

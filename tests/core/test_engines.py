@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfdm.core.batcher import ItemBatcher
 from airflow_provider_sfdm.core.definition import DistributedMap
 from airflow_provider_sfdm.core.engines import unsupported_on_airflow
 from airflow_provider_sfdm.core.processors import AslProcessor, LambdaFunction
-from airflow_provider_sfdm.core.readers import S3CsvItemReader
+from airflow_provider_sfdm.core.readers import S3ObjectsItemReader
 
 ASL = AslProcessor(start_at="A", states={"A": {"Type": "Pass", "End": True}})
 
@@ -22,28 +21,13 @@ def child(item: Any) -> Any:
     [
         ({}, []),
         ({"item_processor": LambdaFunction("f")}, []),
-        ({"item_processor": ASL}, ["ItemProcessor"]),
+        ({"item_processor": ASL}, []),
         ({"item_selector": {"a.$": "$.x", "b": "States.UUID()"}}, []),
+        ({"item_selector": {"a": [{"b.$": "States.UUID()"}], "c.$": "States.Array(1)"}}, []),
+        ({"query_language": "JSONata", "item_selector": {"a": ["{% $x %}"]}, "items": "{% $x %}"}, []),
         (
-            {"item_selector": {"a": [{"b.$": "States.UUID()"}], "c.$": "States.Array(1)"}},
-            ["ItemSelector.a[0].b.$", "ItemSelector.c.$"],
-        ),
-        (
-            {"item_batcher": ItemBatcher(max_items_per_batch=1, batch_input={"b.$": "States.UUID()"})},
-            ["ItemBatcher.BatchInput.b.$"],
-        ),
-        ({"query_language": "JSONata", "item_selector": {"a": 1}}, []),
-        ({"query_language": "JSONata", "item_selector": {"a": ["{% $x %}"]}}, ["ItemSelector"]),
-        ({"query_language": "JSONata", "items": "{% $x %}"}, ["Items"]),
-        ({"query_language": "JSONata", "items": [1, "{% $x %}"]}, ["Items"]),
-        ({"query_language": "JSONata", "max_concurrency": "{% $x %}"}, ["MaxConcurrency"]),
-        (
-            {"query_language": "JSONata", "item_reader": S3CsvItemReader(bucket="{% $x %}", key="k")},
-            ["ItemReader.Parameters.Bucket"],
-        ),
-        (
-            {"query_language": "JSONata", "item_batcher": ItemBatcher(max_items_per_batch="{% $x %}")},
-            ["ItemBatcher.MaxItemsPerBatch"],
+            {"item_reader": S3ObjectsItemReader(bucket="b", arguments={"MaxKeys": 1, "StartAfter": "a"})},
+            ["ItemReader.Parameters.StartAfter"],
         ),
         ({"state_fields": {"Next": "B", "InputPath": "$.a", "ResultPath": "$", "OutputPath": "$"}}, []),
         (

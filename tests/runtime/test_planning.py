@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfdm import (
-    AslProcessor,
     DistributedMap,
     InputType,
     ItemReaderFailed,
@@ -40,9 +39,6 @@ IN_STATE = "An error occurred while executing the state 'map' (entered at the ev
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"item_processor": AslProcessor(start_at="P", states={"P": {"Type": "Pass", "End": True}})}, "ItemProcessor"),
-        ({"query_language": "JSONata", "item_selector": {"x": "{% $states.context %}"}}, "ItemSelector"),
-        ({"item_selector": {"x.$": "States.UUID()"}}, r"ItemSelector\.x\.\$"),
         ({"state_fields": {"ResultPath": "$.z"}}, "ResultPath"),
     ],
 )

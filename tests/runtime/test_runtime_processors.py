@@ -24,9 +24,7 @@ from airflow_provider_sfdm import (
     PythonFunction,
     Retrier,
     StatesRuntime,
-    UnsupportedField,
 )
-from airflow_provider_sfdm.core.processors import AslProcessor
 from tests.runtime.helpers import counters, inputs, records, results, run
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -154,12 +152,6 @@ def test_a_function_that_returns_nothing_returns_null(driver: str, tmp_path: Pat
     summary = run(tmp_path, driven(driver, lambda _: None), given=[1], **DRIVERS[driver])
     assert [child.output for child in results(summary).succeeded()] == [None]
     assert records(summary, "SUCCEEDED")[0]["Output"] == "null"
-
-
-def test_an_asl_processor_is_refused_by_name(tmp_path: Path) -> None:
-    processor = AslProcessor(start_at="A", states={"A": {"Type": "Pass", "End": True}})
-    with pytest.raises(UnsupportedField, match=r"ItemProcessor: the airflow engine does not run states"):
-        run(tmp_path, processor, given=[1])
 
 
 # -- retry

@@ -1,0 +1,72 @@
+"""Children that are states of the Amazon States Language, run by the interpreter in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..aws.tasks import Tasks
+from ..core.asl_states import all_states
+from ..core.errors import ChildExecutionFailed, ChildFailed
+from ..core.names import MapRunName
+from ..core.processors import AslProcessor
+from ..core.values import QueryLanguage
+from ..states.identity import Identity
+from ..states.machine import Outcome, Status, compile_machine, execute
+from ..storage import Connections
+from .children import Child
+from .distributed import local_services
+
+ROLE = "arn:aws:iam::000000000000:role/airflow"
+"""The role that the context object shows: tasks call AWS as the connection does, so there is none."""
+
+_WAITING = ("Task", "Wait", "Map")
+
+
+def processor_to_definition(processor: AslProcessor, language: QueryLanguage) -> dict[str, Any]:
+    """The list of states as the interpreter takes it. ``language`` is the map's, where the processor names none."""
+    return {
+        "StartAt": processor.start_at,
+        "States": processor.states,
+        "QueryLanguage": str(processor.query_language or language),
+    }
+
+
+def waits(processor: AslProcessor) -> bool:
+    """Whether children mostly wait, for a service or for the clock, so that they should overlap."""
+    return any(state.get("Type") in _WAITING for _, state in all_states(processor.states))
+
+
+def asl_invoke(
+    processor: AslProcessor,
+    language: QueryLanguage,
+    map_run: MapRunName,
+    connections: Connections,
+    *,
+    express: bool,
+    concurrency: int,
+    storage: str,
+) -> Callable[[Child], Any]:
+    """What runs a child, its states compiled once. ``storage``: the folder of map runs that children begin themselves.
+
+    What is returned raises ChildFailed.
+    """
+    machine = compile_machine(processor_to_definition(processor, language))
+    tasks = Tasks(connections.client, concurrency=concurrency)
+    services = local_services(tasks, storage, connections)
+    machine_arn, prefix = map_run.child_machine_arn, map_run.execution_arn_prefix
+
+    def invoke(child: Child) -> Any:
+        identity = Identity(machine_arn, prefix + map_run.child_name(child.index), ROLE, express)
+        return _output(execute(machine, child.input, services, identity))
+
+    return invoke
+
+
+def _output(outcome: Outcome) -> Any:
+    if outcome.status is Status.SUCCEEDED:
+        return outcome.output
+    if outcome.status is Status.TIMED_OUT:
+        raise ChildFailed("States.Timeout", "")
+    # A task's States.Timeout that nothing caught is a failure like any other: the child itself was in time.
+    raise ChildExecutionFailed(outcome.error or "", outcome.cause or "")
