@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ..core.asl_states import all_states
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
 from .failures import ExecutionTimedOut, StateFailed
@@ -136,7 +137,7 @@ def _compile_state(name: str, fields: Mapping[str, Any], language: str, place: s
         branches = [
             _compile(branch, language, f"{place}/Branches[{index}]") for index, branch in enumerate(fields["Branches"])
         ]
-        return Parallel(source, branches)
+        return Parallel(source, branches, overlap=any(waits(branch) for branch in fields["Branches"]))
     make = _SIMPLE.get(kind)
     if make is None:
         raise InvalidDefinition(f"{place}/Type", f"there is no state of type {kind!r}")
@@ -152,4 +153,12 @@ def _compile_map(source: Source) -> State:
     processor = _compile(definition, source.machine_language, f"{source.place}/{field}")
     if definition.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
         return DistributedMapState(source, processor)
-    return InlineMap(source, processor)
+    return InlineMap(source, processor, overlap=waits(definition))
+
+
+def waits(definition: Mapping[str, Any]) -> bool:
+    """Whether a list of states waits for a service or the clock somewhere, so that it should overlap with others."""
+    return any(
+        state.get("Type") in ("Task", "Wait") or any(name in state for name in ("ItemReader", "ItemBatcher"))
+        for _, state in all_states(definition["States"])
+    )

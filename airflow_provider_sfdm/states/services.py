@@ -54,7 +54,7 @@ def refuse(resource: str, arguments: Any, call: TaskCall) -> Any:
 
 
 def one_by_one(thunks: Sequence[Thunk], limit: int) -> list[Any]:
-    """Run branches or iterations in turn, in this thread. ``limit`` is how many may run at once, 0 for any number."""
+    """Run branches or iterations in turn, in this thread. ``limit`` is how many may run at once."""
     return [thunk() for thunk in thunks]
 
 

@@ -27,9 +27,21 @@ MAX_CONCURRENCY = 40
 class InlineMap:
     """An iteration that fails fails the state, with its own error."""
 
-    __slots__ = ("_concurrency", "_io", "_items", "_limits", "_processor", "_recovery", "_selector", "name", "retries")
+    __slots__ = (
+        "_concurrency",
+        "_io",
+        "_items",
+        "_limits",
+        "_overlap",
+        "_processor",
+        "_recovery",
+        "_selector",
+        "name",
+        "retries",
+    )
 
-    def __init__(self, source: Source, processor: Machine) -> None:
+    def __init__(self, source: Source, processor: Machine, *, overlap: bool) -> None:
+        """``overlap``: whether the iterations wait for something, and so gain by running at once."""
         self.name, self.retries = source.name, True
         self._io = source.io()
         self._items = compile_items(source, objects=False)
@@ -42,6 +54,7 @@ class InlineMap:
             if (number := compile_number(source, field, is_float=is_float)) is not None
         ]
         self._processor = processor
+        self._overlap = overlap
         self._recovery = Recovery(source)
 
     def run(self, visit: Visit) -> tuple[Any, Following]:
@@ -56,7 +69,8 @@ class InlineMap:
         items = self._items(effective)
         execution.record(1)
         runs = [partial(self._iterate, effective, index, value) for index, value in enumerate(items)]
-        outputs = execution.services.together(runs, min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY))
+        at_once = min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY) if self._overlap else 1
+        outputs = execution.services.together(runs, at_once)
         execution.record(1)
         check_payload(outputs, f"state/task '{self.name}'")
         return self._io.finish(visit, outputs)

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class Parallel:
     """A branch that fails fails the state, with its own error. Branches see variables and set only their own."""
 
-    __slots__ = ("_branches", "_io", "_recovery", "name", "retries")
+    __slots__ = ("_at_once", "_branches", "_io", "_recovery", "name", "retries")
 
-    def __init__(self, source: Source, branches: Sequence[Machine]) -> None:
+    def __init__(self, source: Source, branches: Sequence[Machine], *, overlap: bool) -> None:
+        """``overlap``: whether the branches wait for something, and so gain by running at once."""
         self.name, self.retries = source.name, True
         self._io = source.io("Parameters")
         self._branches = branches
+        self._at_once = len(branches) if overlap else 1
         self._recovery = Recovery(source)
 
     def run(self, visit: Visit) -> tuple[Any, Following]:
@@ -37,7 +39,7 @@ class Parallel:
         branches = [
             partial(branch.run, Run(execution, dict(run.variables), run.item), arguments) for branch in self._branches
         ]
-        outputs = execution.services.together(branches, 0)
+        outputs = execution.services.together(branches, self._at_once)
         execution.record(1)
         check_payload(outputs, f"state/task '{self.name}'")
         return self._io.finish(visit, outputs)

