@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,24 @@ def test_the_s3_example_lists_all_pages(run_dag: Any, s3_server: Any, s3_bucket:
     assert summary["itemCounts"]["succeeded"] == 1205
     assert summary["manifest"].startswith(f"s3://{bucket}/out/")
     assert client.head_object(Bucket=bucket, Key=summary["manifest"].removeprefix(f"s3://{bucket}/"))
+
+
+def test_the_pasted_map_state_runs(run_dag: Any, s3_server: Any, s3_bucket: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3_server.airflow_connection())
+    bucket, client = s3_bucket(), s3_server.client()
+    rows = "".join(f"{user},{10 * user},{user % 5 + 0.5},0\n" for user in range(20))
+    body = f"userId,movieId,rating,timestamp\n{rows}".encode()
+    client.put_object(Bucket=bucket, Key="csvDataset/ratings.csv", Body=body)
+    run = run_dag("example_asl.py", "asl", "examples", bucket=bucket)
+    assert run.state == "success"
+    summary = run.xcom("ratings.write_results")
+    assert summary["itemCounts"]["succeeded"] == 20
+    assert summary["manifest"].startswith(f"s3://{bucket}/csvProcessJobs/")
+    kept = [found["Key"] for found in client.list_objects_v2(Bucket=bucket, Prefix="favourites/")["Contents"]]
+    good = [user for user in range(20) if user % 5 == 4]
+    assert sorted(kept) == sorted(f"favourites/{user}-{10 * user}.json" for user in good)
+    first = json.loads(client.get_object(Bucket=bucket, Key="favourites/4-40.json")["Body"].read())
+    assert first == {"userId": "4", "movieId": "40", "rating": "4.5", "timestamp": "0"}
 
 
 def test_children_that_are_task_groups(run_dag: Any) -> None:
