@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from ..states.machine import Outcome
 
 SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. BROKEN: the storage could not be reached, so that there is no outcome."""
+"""Exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
+
+
+class Broken(Exception):
+    """What was begun has no outcome that anybody could read; the text is for the caller."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,18 +52,16 @@ def perform(function: Any, options: argparse.Namespace) -> int:
     """Run a command, however it ends, and return its exit code."""
     try:
         code: int = function(options)
-        sys.stdout.flush()
         return code
     except UsageProblem as problem:
         _complain(str(problem))
         return UNUSABLE
+    except Broken as broken:
+        _complain(str(broken))
+        return BROKEN
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more (`sfdm … | head`); Python must not try to write what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,8 +81,6 @@ def run(options: argparse.Namespace) -> int:
                 _complain(str(problem))
             return UNUSABLE
         outcome = _outcome(definition, data, options, clients, tasks)
-    if outcome is None:
-        return BROKEN
     told: dict[str, Any] = {"status": outcome.status.value}
     if outcome.status == "SUCCEEDED":
         told["output"] = outcome.output
@@ -96,7 +96,8 @@ def _outcome(
     options: argparse.Namespace,
     clients: Clients | AirflowClients,
     tasks: Tasks | None,
-) -> Outcome | None:
+) -> Outcome:
+    from ..core.errors import InvalidDefinition
     from ..runtime.distributed import local_services
     from ..states.identity import Identity
     from ..states.machine import compile_machine, execute
@@ -115,12 +116,14 @@ def _outcome(
             temporary = tempfile.TemporaryDirectory(prefix="sfdm-", ignore_cleanup_errors=True)
             storage = f"file://{stack.enter_context(temporary)}"
         services = local_services(tasks or refuse, storage, clients.connections())
-        machine = compile_machine(definition.machine, query_language=definition.query_language)
+        try:
+            machine = compile_machine(definition.machine, query_language=definition.query_language)
+        except InvalidDefinition as error:
+            raise UsageProblem(str(error)) from None
         try:
             return execute(machine, data, services, identity)
         except StorageError as error:
-            _complain(f"the execution could not be finished: {error}")
-            return None
+            raise Broken(f"the execution could not be finished: {error}") from None
 
 
 def validate(options: argparse.Namespace) -> int:
@@ -153,14 +156,17 @@ def _print_json(value: Any) -> None:
 
 
 def _print(text: str) -> None:
-    """Write a line in UTF-8, whatever the locale is."""
-    binary = getattr(sys.stdout, "buffer", None)
-    if binary is None:  # a test's
-        sys.stdout.write(f"{text}\n")
-    else:
+    """Write a line in UTF-8, whatever the locale is. Raises Broken where nobody can read it."""
+    if sys.stdout is None:  # started with >&-
+        raise Broken("stdout is closed: the result cannot be written")
+    try:
         sys.stdout.flush()
-        binary.write(f"{text}\n".encode("utf-8", "backslashreplace"))
-        binary.flush()
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Python must not try to write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Broken(f"the result cannot be written: {error.strerror}") from None
 
 
 def _complain(text: str) -> None:

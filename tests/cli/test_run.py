@@ -165,6 +165,17 @@ def test_interrupted(state: dict[str, Any] | None, tmp_path: Path) -> None:
     assert (process.returncode, out, err) == (130, b"", b"sfdm: interrupted\n")
 
 
+@pytest.mark.parametrize("where", [">/dev/full", ">&-", "| true"])
+def test_output_that_nobody_reads(where: str, tmp_path: Path) -> None:
+    (tmp_path / "machine.json").write_text(json.dumps(one({"Type": "Pass"})))
+    # What is piped into is gone before anything is written.
+    command = f"set -o pipefail; {{ sleep 0.2; {' '.join(COMMAND)} run machine.json; }} {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, env=environment(), timeout=60)
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"sfdm: ")
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_starts_without_airflow_and_soon(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(DISTRIBUTED))
