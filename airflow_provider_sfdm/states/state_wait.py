@@ -106,7 +106,9 @@ def _seconds_jsonata(literal: str) -> Seconds:
 
     def seconds(visit: Visit) -> float:
         value = compiled.evaluate(visit)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise compiled.unexpected("number", value)
+        if value != int(value):
             raise compiled.unexpected("integer", value)
         if value < 0:
             raise QueryEvaluationError("The Seconds field must not be negative")

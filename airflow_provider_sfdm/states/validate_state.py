@@ -78,7 +78,8 @@ def validate_state(
     _known_fields(state, kind, where, language, found)
     _transition(state, kind, where, found)
     for one, other in EXCLUSIVE:
-        if one in state and other in state:
+        # End: false says nothing beside a Next.
+        if one in state and other in state and state[other] is not False:
             found.add(where, f"'{one}' and '{other}' exclude each other")
     _values(state, where, found, jsonata=jsonata)
     if kind in ("Task", "Parallel", "Map"):

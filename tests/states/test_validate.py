@@ -35,6 +35,7 @@ def _distributed(**config: Any) -> dict[str, Any]:
 FINE: list[dict[str, Any]] = [
     machine(A=PASS),
     machine(A={**PASS, "Comment": "c"}) | {"Comment": "c", "Version": "1.0", "TimeoutSeconds": 9},
+    machine(A={"Type": "Pass", "Next": "B", "End": False}, B=PASS),
     machine(A=CHOICE, B=PASS),
     machine(A=MAP),
     machine(A=PARALLEL),
