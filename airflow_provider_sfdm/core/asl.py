@@ -71,8 +71,9 @@ def from_asl(map_state: Mapping[str, Any] | str, *, query_language: str | None =
     ManifestType. A processor that is one Task state invoking a Lambda function becomes a LambdaFunction with
     the task's Retry and TimeoutSeconds; any other is an AslProcessor.
 
-    Intrinsic functions, JSONata and S3 arguments that the airflow engine lacks are kept for :meth:`to_asl`; the engine
-    refuses them. Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown fields included.
+    Intrinsic functions and JSONata are kept, and evaluated when the map runs; kept are also S3 arguments that the airflow
+    engine lacks, and refuses. Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown fields
+    included.
     """
     if isinstance(map_state, str):
         map_state = _parse(map_state)

@@ -74,8 +74,9 @@ class ItemReader:
     """What all readers share: the bucket or URL, and MaxItems.
 
     ``url`` with ``s3://`` becomes ``bucket`` and ``key`` (or ``prefix``): the two spellings are equal values.
-    ``max_items`` counts items before batching; 0 means all of them. ``arguments`` is for Step Functions: one
-    JSONata expression instead of bucket and the like, or further arguments of a listing (``{"MaxKeys": 100}``).
+    ``max_items`` counts items before batching; 0 means all of them. ``arguments`` is one JSONata
+    expression instead of bucket and the like or, for Step Functions, further arguments of a listing
+    (``{"MaxKeys": 100}``).
     """
 
     bucket: Text | None = None

@@ -49,7 +49,7 @@ class ResultWriter:
     neither.
 
     With a ``writer_config`` and no place, the form is that of the map's own output. ``url`` with ``s3://``
-    becomes ``bucket`` and ``prefix``. ``arguments`` is for Step Functions: one JSONata expression instead of bucket and
+    becomes ``bucket`` and ``prefix``. ``arguments`` is one JSONata expression instead of bucket and
     prefix. Raises :class:`InvalidDefinition`.
     """
 

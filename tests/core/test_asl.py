@@ -444,34 +444,28 @@ LISTING = {
 WRITING = {"Resource": PUT, "Parameters": {"Bucket": "b", "Prefix.$": "States.UUID()"}}
 
 
+# Of the state machine around the map, in the examples.
+_AROUND = {"Retry", "Catch", "Assign", "Output", "ResultSelector", "ResultPath", "OutputPath"}
+
+
 @pytest.mark.parametrize(
     ("given", "fields"),
     [
-        (
-            changed("ItemReader/Parameters", {"Bucket": "b", "Key.$": "States.UUID()"}),
-            ["ItemReader.Parameters.Key.$"],
-        ),
-        (
-            changed("ItemReader", LISTING),
-            ["ItemReader.Parameters.Prefix.$", "ItemReader.Parameters.StartAfter.$"],
-        ),
-        (changed("ResultWriter", WRITING), ["ResultWriter.Parameters.Prefix.$"]),
-        (changed("ItemReader/Arguments", "{% $all %}", "jsonata reader"), ["ItemReader.Arguments"]),
-        (
-            changed("ResultWriter", {"Resource": PUT, "Arguments": "{% $all %}"}, "jsonata reader"),
-            ["ResultWriter.Arguments"],
-        ),
+        (changed("ItemReader/Parameters", {"Bucket": "b", "Key.$": "States.UUID()"}), []),
+        (changed("ItemReader", LISTING), ["ItemReader.Parameters.StartAfter.$"]),
+        (changed("ResultWriter", WRITING), []),
+        (changed("ItemReader/Arguments", "{% $all %}", "jsonata reader"), []),
+        (changed("ResultWriter", {"Resource": PUT, "Arguments": "{% $all %}"}, "jsonata reader"), []),
     ],
 )
-def test_what_only_step_functions_can_do_is_kept(given: dict[str, Any], fields: list[str]) -> None:
+def test_what_is_known_in_a_run_only_is_kept(given: dict[str, Any], fields: list[str]) -> None:
     definition = from_asl(given)
     made = to_asl(definition)
     for part in ("ItemReader", "ResultWriter"):
         assert made.get(part) == given.get(part)
     assert from_asl(made) == definition
     refused = {problem.field for problem in unsupported_on_airflow(definition)}
-    assert refused >= set(fields)
-    assert "ItemReader.Parameters.MaxKeys" not in refused
+    assert refused - _AROUND == set(fields)
 
 
 @pytest.mark.parametrize(

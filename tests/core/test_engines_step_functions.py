@@ -199,13 +199,13 @@ def test_all_of_it_is_told() -> None:
 
 
 def test_what_is_added_is_refused_by_itself() -> None:
-    definition = DistributedMap(item_processor=ASL)
+    definition = DistributedMap(item_processor=ASL, state_fields={"ResultPath": "$.a"})
     refuse_unsupported(definition, engine=Engine.STEPFUNCTIONS)
     with pytest.raises(UnsupportedField, match=r"^Label: one more$") as caught:
         refuse_unsupported(definition, [UnsupportedField("Label", "one more")], Engine.STEPFUNCTIONS)
     assert not hasattr(caught.value, "__notes__")
     # The other engine has another table.
-    with pytest.raises(UnsupportedField, match="the airflow engine does not run states"):
+    with pytest.raises(UnsupportedField, match="ResultPath: is for a state machine"):
         refuse_unsupported(definition)
 
 

@@ -16,7 +16,9 @@ from airflow_provider_sfdm import (
     run_map,
 )
 from airflow_provider_sfdm.core.errors import StatesError
+from airflow_provider_sfdm.core.paths import Scope
 from airflow_provider_sfdm.core.values import Intrinsic
+from airflow_provider_sfdm.runtime.evaluation import evaluated
 from tests.runtime.helpers import echo
 
 JSONATA: dict[str, Any] = {"query_language": "JSONata"}
@@ -85,6 +87,22 @@ def test_intrinsic_functions_in_payload_templates(tmp_path: Path) -> None:
     )
     items = [{"text": f"{n} of monday", "day": "monday"} for n in (1, 2)]
     assert summary.output == [{"BatchInput": {"sum": 3}, "Items": items}]
+
+
+def test_one_expression_gives_all_arguments() -> None:
+    arguments = "{% {'Bucket': $states.input.bucket, 'Key': 'k', 'ExpectedBucketOwner': '123456789012'} %}"
+    definition = DistributedMap(
+        item_processor=echo,
+        **JSONATA,
+        item_reader=S3CsvItemReader(arguments=arguments),
+        result_writer=ResultWriter(
+            arguments="{% {'Bucket': $states.input.bucket, 'Prefix': $states.context.State.Name} %}"
+        ),
+    )
+    context = {"Execution": {"Id": "e"}, "StateMachine": {"Id": "m"}}
+    made = evaluated(definition, Scope({"bucket": "b"}, context, {}), "Each")
+    assert made.item_reader == S3CsvItemReader(bucket="b", key="k", expected_bucket_owner="123456789012")
+    assert made.result_writer == ResultWriter(bucket="b", prefix="Each")
 
 
 def test_an_intrinsic_function_tells_where_the_data_is(tmp_path: Path) -> None:
