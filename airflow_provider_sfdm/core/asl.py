@@ -8,7 +8,8 @@ fields that have their default value.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .asl_fields import Fields, spell_number, without_none
@@ -23,7 +24,7 @@ from .asl_reader import (
 )
 from .definition import STATE_FIELDS, DistributedMap
 from .errors import InvalidDefinition, UnsupportedField
-from .processors import as_processor
+from .processors import AslProcessor, as_processor
 from .values import UNSET, QueryLanguage, choice, is_jsonata, json_copy, shown
 
 
@@ -63,7 +64,12 @@ def to_asl(definition: DistributedMap) -> dict[str, Any]:
     return state
 
 
-def from_asl(map_state: Mapping[str, Any] | str, *, query_language: str | None = None) -> DistributedMap:
+def from_asl(
+    map_state: Mapping[str, Any] | str,
+    *,
+    query_language: str | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> DistributedMap:
     """The definition that a Map state in Distributed mode is, given as a mapping or as JSON text.
 
     ``query_language`` is the state machine's, for a state that has none of its own. The older names
@@ -71,9 +77,11 @@ def from_asl(map_state: Mapping[str, Any] | str, *, query_language: str | None =
     ManifestType. A processor that is one Task state invoking a Lambda function becomes a LambdaFunction with
     the task's Retry and TimeoutSeconds; any other is an AslProcessor.
 
-    Intrinsic functions and JSONata are kept, and evaluated when the map runs; kept are also S3 arguments that the airflow
-    engine lacks, and refuses. Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown fields
-    included.
+    ``functions`` are Python functions by the ``Resource`` of the tasks that they run, on the airflow engine.
+
+    Intrinsic functions and JSONata are kept, and evaluated when the map runs; kept are also S3 arguments that the
+    airflow engine lacks, and refuses. Raises :class:`InvalidDefinition` naming the field for all that is wrong, unknown
+    fields included.
     """
     if isinstance(map_state, str):
         map_state = _parse(map_state)
@@ -83,6 +91,8 @@ def from_asl(map_state: Mapping[str, Any] | str, *, query_language: str | None =
     language = choice(QueryLanguage, given, "QueryLanguage")
     name, processor = fields.take_renamed("ItemProcessor", "Iterator")
     children = processor_from_asl(processor, name, language)
+    if functions:
+        children = _with_functions(children, processor, functions)
     partitions = [children.partition]
     options: dict[str, Any] = {}
     if (value := fields.take("ItemReader")) is not None:
@@ -117,6 +127,18 @@ _NUMBERS = {
 }
 _PATHS = {f"{asl}Path": f"{option}_path" for asl, option in _NUMBERS.items()}
 _PLAIN = _NUMBERS | _PATHS | {"Comment": "comment", "ItemsPath": "items_path", "Label": "label"}
+
+
+def _with_functions(
+    children: Children, given: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+) -> Children:
+    """The children with Python functions; one task of Lambda is a state like any other then."""
+    processor = children.processor
+    if not isinstance(processor, AslProcessor):
+        processor = AslProcessor(
+            start_at=given["StartAt"], states=given["States"], query_language=given.get("QueryLanguage")
+        )
+    return children._replace(processor=replace(processor, functions=functions), retry=(), timeout=None)
 
 
 def _limits(definition: DistributedMap) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def processor_to_asl(children: Children, language: QueryLanguage) -> dict[str, A
             "LambdaFunction(…), or write the child workflow in the Amazon States Language and give "
             "AslProcessor(…)",
         )
+    if processor.functions:
+        names = ", ".join(sorted(processor.functions))
+        raise UnsupportedField(
+            "ItemProcessor", f"Python functions ({names}) can't run in Step Functions: put the code in Lambda functions"
+        )
     fields = {
         "Comment": processor.comment,
         "QueryLanguage": processor.query_language and processor.query_language.value,

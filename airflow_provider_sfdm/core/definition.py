@@ -158,13 +158,19 @@ class DistributedMap:
         self._check_language()
 
     @classmethod
-    def from_asl(cls, map_state: Mapping[str, Any] | str, *, query_language: str | None = None) -> DistributedMap:
+    def from_asl(
+        cls,
+        map_state: Mapping[str, Any] | str,
+        *,
+        query_language: str | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> DistributedMap:
         """The definition in a Map state of the Amazon States Language, as a mapping or JSON text; see
         :func:`.asl.from_asl`.
         """
         from .asl import from_asl
 
-        return from_asl(map_state, query_language=query_language)
+        return from_asl(map_state, query_language=query_language, functions=functions)
 
     def to_asl(self) -> dict[str, Any]:
         """The Map state of the Amazon States Language; see :func:`.asl.to_asl`."""

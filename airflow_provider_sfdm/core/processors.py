@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InvalidDefinition
@@ -102,14 +102,25 @@ class LambdaFunction:
 
 @dataclass(frozen=True, kw_only=True)
 class AslProcessor:
-    """Any child workflow, in the Amazon States Language: ``StartAt`` and ``States`` of an ItemProcessor."""
+    """Any child workflow, in the Amazon States Language: ``StartAt`` and ``States`` of an ItemProcessor.
+
+    ``functions`` are Python functions of a task's arguments, by the ``Resource`` that names them; the airflow engine
+    has them, Step Functions has not. One that has an ARN's name goes before what the ARN names.
+    """
 
     start_at: str
     states: Mapping[str, Any]
     query_language: QueryLanguage | None = None
     comment: str | None = None
+    # Not shown: addresses of functions are others at every parse.
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        for name, function in self.functions.items():
+            if not name or not callable(function):
+                problem = f"must hold functions by their Resource, got {shown(function)} for {shown(name)}"
+                raise InvalidDefinition(f"{_FIELD}.functions", problem)
+        object.__setattr__(self, "functions", dict(self.functions))
         states = json_copy(self.states, f"{_FIELD}.States")
         if not isinstance(states, dict) or not states:
             problem = f"must hold at least one state, got {shown(self.states)}"

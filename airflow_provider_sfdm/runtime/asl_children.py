@@ -52,7 +52,7 @@ def asl_invoke(
     What is returned raises ChildFailed.
     """
     machine = compile_machine(processor_to_definition(processor, language))
-    tasks = Tasks(connections.client, concurrency=concurrency)
+    tasks = Tasks(connections.client, processor.functions, concurrency=concurrency)
     services = local_services(tasks, storage, connections)
     machine_arn, prefix = map_run.child_machine_arn, map_run.execution_arn_prefix
 

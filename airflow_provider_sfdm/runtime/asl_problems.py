@@ -31,7 +31,9 @@ def check_states(definition: DistributedMap) -> None:
 
     machine = processor_to_definition(processor, definition.query_language)
     # Structure first: what is no state at all cannot be asked for its tasks.
-    found = problems(machine, processor=True) or list(_tasks(machine, "", machine["QueryLanguage"], Tasks()))
+    found = problems(machine, processor=True) or list(
+        _tasks(machine, "", machine["QueryLanguage"], Tasks(functions=processor.functions))
+    )
     if found:
         raise InvalidMachine([Problem(f"{_FIELD}{problem.location}", problem.message) for problem in found])
 

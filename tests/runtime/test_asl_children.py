@@ -13,7 +13,14 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from airflow_provider_sfdm import AslProcessor, DistributedMap, InvalidDefinition, ItemBatcher, run_map
+from airflow_provider_sfdm import (
+    AslProcessor,
+    DistributedMap,
+    InvalidDefinition,
+    ItemBatcher,
+    UnsupportedField,
+    run_map,
+)
 from airflow_provider_sfdm.states.problems import InvalidMachine
 from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import records, run
@@ -166,6 +173,25 @@ def test_children_in_threads_and_in_a_loop_give_the_same(concurrency: int | None
     summary = run(tmp_path, processor, given=list(range(1000)), max_concurrency=concurrency, result_writer=None)
     assert summary.output == ["S"] * 501 + ["L"] * 499
     assert time.monotonic() - began < 10  # 100 times what it takes
+
+
+def test_a_resource_may_be_a_python_function(tmp_path: Path) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:double"
+    add = {"Type": "Task", "Resource": "add", "Parameters": {"n.$": "$"}, "Next": "Double"}
+    double = {"Type": "Task", "Resource": arn, "End": True}
+    functions: dict[str, Callable[..., Any]] = {"add": lambda given: given["n"] + 1, arn: lambda given: given * 2}
+
+    def definition(start: str, **states: Any) -> DistributedMap:
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        processor = {"ProcessorConfig": config, "StartAt": start, "States": states}
+        return DistributedMap.from_asl({"Type": "Map", "ItemProcessor": processor}, functions=functions)
+
+    both = definition("Add", Add=add, Double=double)
+    assert run_map(both, [1, 2], tmp_path.as_uri()).output == [4, 6]
+    assert run_map(definition("Double", Double=double), [1, 2], tmp_path.as_uri()).output == [2, 4]
+    assert "functions" not in str(both)
+    with pytest.raises(UnsupportedField, match=r"Python functions \(add, .*double\) can't run in Step Functions"):
+        both.to_asl()
 
 
 def test_all_problems_are_told_before_anything_runs(tmp_path: Path) -> None:
