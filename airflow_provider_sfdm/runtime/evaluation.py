@@ -33,7 +33,7 @@ def check_expressions(definition: DistributedMap) -> None:
 def evaluated(definition: DistributedMap, scope: Scope, state_name: str) -> DistributedMap:
     """The definition with values in place of its expressions; ItemSelector becomes a function.
 
-    ``scope`` is that of the Map state, after InputPath. Items stay UNSET where the definition has none.
+    ``scope`` is that of the Map state, after InputPath.
 
     :raises StatesError: an expression failed, or gave what its field cannot take.
     :raises InvalidDefinition: an expression does not compile.

@@ -81,7 +81,10 @@ class Evaluation:
                 if number is not None:
                     found.append((name, number))
         items = definition.items
-        if items is not UNSET and any(is_jsonata(text) for text in strings(items)):
+        if items is UNSET:
+            if definition.item_reader is None:
+                found.append(("items", compile_items(_source({}), objects=True)))
+        elif any(is_jsonata(text) for text in strings(items)):
             found.append(("items", compile_items(_source({"Items": items}), objects=True)))
         return found
 

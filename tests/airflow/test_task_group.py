@@ -313,6 +313,14 @@ def test_partitions_is_a_whole_number(dag: DAG, partitions: Any) -> None:
         make(partitions=partitions)
 
 
+TOKEN = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+    "Parameters": {"QueueUrl": "https://queue", "MessageBody.$": "$$.Task.Token"},
+    "End": True,
+}
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -320,6 +328,8 @@ def test_partitions_is_a_whole_number(dag: DAG, partitions: Any) -> None:
         ({"label": "a b"}, "Label"),
         ({"item_reader": S3CsvItemReader(url="file:///a.csv")}, "Items"),
         ({"item_processor": AslProcessor(start_at="A", states={"A": {"Type": "Pass"}})}, "ItemProcessor/States/A"),
+        ({"item_processor": AslProcessor(start_at="A", states={"A": TOKEN})}, "ItemProcessor/States/A"),
+        ({"query_language": "JSONata", "item_selector": {"a": "{% ( %}"}}, "ItemSelector/a"),
         ({"item_processor": task_group(same), "timeout": 3}, "TimeoutSeconds"),
         ({"item_processor": task_group(same), "retry": (Retrier(error_equals=("E",)),)}, "Retry"),
         ({"state_fields": {"Catch": []}}, "Catch"),

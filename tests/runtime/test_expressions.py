@@ -17,7 +17,7 @@ from airflow_provider_sfdm import (
 )
 from airflow_provider_sfdm.core.errors import StatesError
 from airflow_provider_sfdm.core.paths import Scope
-from airflow_provider_sfdm.core.values import Intrinsic
+from airflow_provider_sfdm.core.values import UNSET, Intrinsic
 from airflow_provider_sfdm.runtime.evaluation import evaluated
 from tests.runtime.helpers import echo
 
@@ -138,6 +138,11 @@ def test_values_are_data_and_never_expressions(language: str, tmp_path: Path) ->
     [
         ({"items": "{% 1 %}"}, "States.QueryEvaluationError", "Expected 'array', but was 'number' for value: 1"),
         ({"items": "{% $states.input.none %}"}, "States.QueryEvaluationError", "returned nothing (undefined)."),
+        (
+            {"items": UNSET, "max_concurrency": "{% 1 %}"},
+            "States.QueryEvaluationError",
+            "Map state input must be an array but was: {}",
+        ),
         ({"max_concurrency": "{% 'a' %}"}, "States.QueryEvaluationError", "Expected 'number', but was 'string'"),
         ({"max_concurrency": "{% -1 %}"}, "States.Runtime", "MaxConcurrency cannot be negative."),
         ({"tolerated_failure_percentage": "{% 101 %}"}, "States.Runtime", "must be between 0 and 100."),
