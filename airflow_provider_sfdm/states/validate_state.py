@@ -122,21 +122,32 @@ def _transition(state: Mapping[str, Any], kind: str, where: str, found: Found) -
 def _values(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
     for field in state.keys() & set(_TEMPLATES):
         template(state[field], f"{where}/{field}", found, jsonata=jsonata)
-    if isinstance(state.get("Assign"), Mapping):
-        assign = Assign.of_jsonata if jsonata else Assign.of_jsonpath
-        # The values have been looked at; here it is about the names.
-        names = {key: None if jsonata or not key.endswith(".$") else "$" for key in state["Assign"]}
-        found.attempt(f"{where}/Assign", lambda: assign({"Assign": names}, where))
+    _variables(state, where, found, jsonata=jsonata)
     for field in state.keys() & set(_SECONDS):
         _seconds(state[field], f"{where}/{field}", found, jsonata=jsonata, least=0 if field == "Seconds" else 1)
     for field in state.keys() & {"Error", "Cause", "Comment"}:
         if not isinstance(state[field], str):
             found.add(f"{where}/{field}", "Expected value of type [STRING]")
+    for field in state.keys() & LIMITS:
+        _limit(state[field], field, f"{where}/{field}", found, jsonata=jsonata)
     if not jsonata:
         _paths(state, where, found)
         return
-    for field in state.keys() & {"Error", "Cause", *LIMITS}:
+    for field in state.keys() & {"Error", "Cause"}:
         template(state[field], f"{where}/{field}", found, jsonata=True)
+
+
+def _variables(holder: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
+    """The names in an Assign; its values are looked at as any template's."""
+    if "Assign" not in holder:
+        return
+    given = holder["Assign"]
+    if not isinstance(given, Mapping):
+        found.add(f"{where}/Assign", "must be an object")
+        return
+    assign = Assign.of_jsonata if jsonata else Assign.of_jsonpath
+    names = {key: None if jsonata or not key.endswith(".$") else "$" for key in given}
+    found.attempt(f"{where}/Assign", lambda: assign({"Assign": names}, where))
 
 
 def _paths(state: Mapping[str, Any], where: str, found: Found) -> None:
@@ -169,6 +180,16 @@ def template(value: Any, place: str, found: Found, *, jsonata: bool) -> None:
             found.add(where, f"{key.removesuffix('.$')!r} is given both as a value and as a path")
         else:
             found.attempt(where, partial(compile_value, member, place, key))
+
+
+def _limit(value: Any, field: str, place: str, found: Found, *, jsonata: bool) -> None:
+    if jsonata and isinstance(value, str) and is_jsonata(value):
+        found.attempt(place, lambda: Expression(value, place))
+    elif field == "ToleratedFailurePercentage":
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            found.add(place, "must be a number from 0 to 100")
+    elif type(value) is not int or value < 0:
+        found.add(place, "must be a whole number, at least 0")
 
 
 def _seconds(value: Any, place: str, found: Found, *, jsonata: bool, least: int) -> None:
@@ -206,6 +227,7 @@ def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: boo
         found.add(f"{place}/ErrorEquals", "States.ALL must stand alone, in the last catcher")
     if "Next" not in catcher:
         found.add(f"{place}/Next", "must be given")
+    _variables(catcher, place, found, jsonata=jsonata)
     for field in ("Assign", "Output"):
         if field in catcher:
             template(catcher[field], f"{place}/{field}", found, jsonata=jsonata)
@@ -225,6 +247,7 @@ def _choices(state: Mapping[str, Any], where: str, found: Found, *, jsonata: boo
             continue
         if "Next" not in rule:
             found.add(f"{place}/Next", "must be given")
+        _variables(rule, place, found, jsonata=jsonata)
         for field in ("Assign", "Output"):
             if field in rule:
                 template(rule[field], f"{place}/{field}", found, jsonata=jsonata)
@@ -280,6 +303,9 @@ def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> b
     elif mode == "DISTRIBUTED":
         _distributed(state, where, language, found)
     else:
+        items = state.get("Items", [])
+        if not isinstance(items, list) and not is_jsonata(items):
+            found.add(f"{where}/Items", "must be an array or a JSONata expression")
         for name in state.keys() & DISTRIBUTED_ONLY:
             found.add(f"{where}/{name}", f"Field '{name}' is only supported in DISTRIBUTED mode")
     return True

@@ -7,14 +7,14 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition
-from airflow_provider_sfdm.states.machine import compile_machine
+from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.problems import InvalidMachine
 from airflow_provider_sfdm.states.validate import check, problems
-from tests.states.helpers import jsonata, machine
+from tests.states.helpers import Service, World, jsonata, machine
 
 PASS = {"Type": "Pass", "End": True}
 TASK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
@@ -96,6 +96,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={**PARALLEL, "Branches": [{"StartAt": "A", "States": {"A": PASS}}]}),
      ["/States/A/Branches[0]/States/A"]),
     (machine(A=_without(MAP, "ItemProcessor")), ["/States/A/ItemProcessor"]),
+    (machine(A={**MAP, "MaxConcurrency": "x", "ToleratedFailurePercentage": 101}),
+     ["/States/A/MaxConcurrency", "/States/A/ToleratedFailurePercentage"]),
     (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
     (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
     (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
@@ -155,14 +157,21 @@ def test_a_definition_that_is_too_deep() -> None:
 
 
 whole: dict[str, Any] = machine(
-    A={**TASK, "Parameters": {"a.$": "$.a"}, "Retry": [{"ErrorEquals": ["E"]}]},
+    A={**_without(TASK, "End"), "Parameters": {"a.$": "$.a"}, "ResultSelector": {"r.$": "$.r"}, "ResultPath": "$.t",
+       "TimeoutSeconds": 9, "Assign": {"v.$": "$.r"}, "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 1}],
+       "Catch": [{"ErrorEquals": ["E"], "ResultPath": "$.e", "Assign": {"v": 1}, "Next": "B"}], "Next": "B"},
     B={**CHOICE, "Choices": [{"Not": {"Variable": "$.a", "IsNull": True}, "Next": "C"}], "Default": "D"},
-    C={**_without(MAP, "End"), "ItemProcessor": {"StartAt": "E", "States": {"E": PASS}}, "Next": "F"},
-    D={**PARALLEL, "Branches": [{"StartAt": "G", "States": {"G": PASS}}]},
-    F={"Type": "Wait", "Seconds": 1, "End": True},
+    C={**_without(MAP, "End"), "ItemsPath": "$.a", "MaxConcurrency": 1, "ItemSelector": {"v.$": "$$.Map.Item.Value"},
+       "ItemProcessor": {"StartAt": "E", "States": {"E": PASS}}, "ResultPath": "$.m", "Next": "F"},
+    D={**PARALLEL, "Branches": [{"StartAt": "G", "States": {"G": {"Type": "Fail", "ErrorPath": "$.x"}}}]},
+    F={"Type": "Wait", "Seconds": 1, "Next": "H"},
+    H={"Type": "Map", "QueryLanguage": "JSONata", "Items": "{% $states.input.a %}", "MaxConcurrency": "{% 1 %}",
+       "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed", "InputPath": "$"}}},
+       "Output": {"all": "{% $states.result %}"}, "Assign": {"w": "{% $v %}"}, "Next": "J"},
+    J={"Type": "Choice", "QueryLanguage": "JSONata", "Default": "K",
+       "Choices": [{"Condition": "{% $v = 1 %}", "Output": "{% $w %}", "Next": "K"}]},
+    K={"Type": "Pass", "Parameters": {"f.$": "States.Format('{}', $v)"}, "OutputPath": "$.f", "End": True},
 )  # fmt: skip
-del whole["States"]["A"]["End"]
-whole["States"]["A"] |= {"Next": "B", "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]}
 
 
 def test_the_whole_is_fine() -> None:
@@ -179,6 +188,7 @@ rubbish: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(_places(whole)[1:]), rubbish)
 def test_rubbish_anywhere_is_refused_or_compiles(place: tuple[Any, ...], value: Any) -> None:
     definition = copy.deepcopy(whole)
@@ -187,7 +197,9 @@ def test_rubbish_anywhere_is_refused_or_compiles(place: tuple[Any, ...], value: 
         holder = holder[key]
     holder[place[-1]] = value
     if not problems(definition):
-        compile_machine(definition)
+        world = World(Service({"r": 1}))
+        for data in ({}, {"a": [1, {"b": None}], "x": "y"}, [1], None):
+            execute(compile_machine(definition), data, world.services)
 
 
 fields = st.sampled_from([*whole, "Type", "Next", "Choices", "A"])
