@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from airflow_provider_sfdm import DistributedMap, StatesError, run_map
@@ -21,7 +20,7 @@ from airflow_provider_sfdm.core.arns import plain_name
 from airflow_provider_sfdm.core.counters import Counts
 from airflow_provider_sfdm.storage import Connections
 from tests.stepfunctions.cases import CASES, CODE, FAIL, compared, put_data, records
-from tests.stepfunctions.functions import make_function
+from tests.stepfunctions.functions import lambda_client, make_function
 from tests.stepfunctions.scripted import ScriptedStepFunctions
 from tests.stepfunctions.scripted_model import Map, Step
 from tools.servers import REGION, S3Endpoint
@@ -34,17 +33,9 @@ def servers_of_both(
     """A Step Functions that runs executions, and the connection to it, to S3 and to Lambda."""
     make_function(ministack, "work", CODE)
 
-    def lambda_client(config: Any) -> Any:
-        return boto3.session.Session().client(
-            "lambda",
-            endpoint_url=ministack.endpoint_url,
-            aws_access_key_id="key",
-            aws_secret_access_key="secret",
-            region_name=REGION,
-            config=config,
-        )
-
-    connections = Connections(s3_client=lambda _: s3_server.client(), lambda_client=lambda_client)
+    connections = Connections(
+        s3_client=lambda _: s3_server.client(), lambda_client=lambda config: lambda_client(ministack, config)
+    )
     with ScriptedStepFunctions() as step_functions:
         for name in CASES:
             machine = plain_name("both_engines", f"{name}.run_map")

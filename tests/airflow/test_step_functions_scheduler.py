@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -83,7 +84,7 @@ class Stack:
 
 
 def until(ready: Callable[[], bool]) -> None:
-    wait_until(ready, timeout=60, processes=())
+    wait_until(ready, timeout=120, processes=())
 
 
 def running(**items: int) -> Step:
@@ -107,13 +108,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     dags.mkdir()
     shutil.copy(REPOSITORY / "dags" / "example_step_functions.py", dags)
     shutil.copy(Path(__file__).parent / "dags" / "step_functions_dags.py", dags)
-    with servers.ministack(tmp_path_factory.mktemp("ministack")) as emulator, ScriptedStepFunctions() as scripted:
+    # SQLite does not stand so many tasks at once, and mixes up the triggers of deferred ones. The folder is none of
+    # pytest's: its server runs as another user, and pytest closes its own to all others whenever it starts.
+    folder = TemporaryDirectory(prefix="sfdm-postgres-")
+    database = servers.postgres(Path(folder.name))
+    emulated = servers.ministack(tmp_path_factory.mktemp("ministack"))
+    with folder, database as url, emulated as emulator, ScriptedStepFunctions() as scripted:
         environment = {
             "AIRFLOW_CONN_AWS_DEFAULT": emulator.airflow_connection(),
             "AIRFLOW_CONN_EMULATOR": emulator.airflow_connection(),
             "AIRFLOW_CONN_SCRIPTED": scripted.airflow_connection(),
         }
-        with AirflowStack(home, dags, parallelism=14, triggerer=True, environment=environment) as airflow:
+        airflow = AirflowStack(home, dags, database_url=url, parallelism=14, triggerer=True, environment=environment)
+        with airflow:
             yield Stack(airflow, emulator, scripted)
 
 
@@ -255,7 +262,10 @@ def test_a_kill_stops_the_execution_unless_the_author_says_otherwise(stack: Stac
         stops = _stops(stack)
         assert stops[arn] == f"MapRun.Killed: attempt 1 of the Airflow task {dag_id}.map ({run_id}) was killed"
         if how == "clear":  # the next attempt redrives what the clear has stopped
-            assert stack.wait_for_attempts(dag_id, run_id) == ("success", 2)
+            state, attempts = stack.wait_for_attempts(dag_id, run_id)
+            # Airflow sometimes takes a task that was deferred just now for one that was killed (apache/airflow#71172):
+            # then a third attempt takes the result of the second.
+            assert (state, attempts in (2, 3)) == ("success", True)
             assert stack.summary(dag_id, run_id)["executionArn"] == arn
             assert stack.scripted.runs[arn].redrives == 1
         else:

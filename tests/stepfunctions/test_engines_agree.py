@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 
 from airflow_provider_sfdm import run_map
 from airflow_provider_sfdm.aws.step_functions import StepFunctions
 from airflow_provider_sfdm.storage import Connections
 from tests.stepfunctions.cases import CODE, compared, definition_of, input_of, put_data
-from tests.stepfunctions.functions import make_function
+from tests.stepfunctions.functions import lambda_client, make_function
 from tests.stepfunctions.running import run_on
-from tools.servers import REGION, S3Endpoint
+from tools.servers import S3Endpoint
 
 ROLE = "arn:aws:iam::000000000000:role/maps"
 
@@ -30,17 +29,9 @@ def connections(ministack: S3Endpoint) -> Connections:
     client.create_bucket(Bucket="agree")
     put_data(client, "agree")
 
-    def lambda_client(config: Any) -> Any:
-        return boto3.session.Session().client(
-            "lambda",
-            endpoint_url=ministack.endpoint_url,
-            aws_access_key_id=ministack.access_key,
-            aws_secret_access_key=ministack.secret_key,
-            region_name=REGION,
-            config=config,
-        )
-
-    return Connections(s3_client=lambda _: ministack.client(), lambda_client=lambda_client)
+    return Connections(
+        s3_client=lambda _: ministack.client(), lambda_client=lambda config: lambda_client(ministack, config)
+    )
 
 
 @pytest.mark.parametrize("name", ["array", "no_items", "selected", "csv", "jsonl", "listing", "tolerated", "retried"])
