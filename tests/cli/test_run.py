@@ -159,9 +159,9 @@ def test_interrupted(state: dict[str, Any] | None, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=environment(),
     ) as process:
-        time.sleep(1.5)
+        time.sleep(5)  # it is ready in less than a second where nothing else runs
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"sfdm: interrupted\n")
 
 
@@ -169,7 +169,7 @@ def test_interrupted(state: dict[str, Any] | None, tmp_path: Path) -> None:
 def test_output_that_nobody_reads(where: str, tmp_path: Path) -> None:
     (tmp_path / "machine.json").write_text(json.dumps(one({"Type": "Pass"})))
     # What is piped into is gone before anything is written.
-    command = f"set -o pipefail; {{ sleep 0.2; {' '.join(COMMAND)} run machine.json; }} {where}"
+    command = f"set -o pipefail; {{ sleep 1; {' '.join(COMMAND)} run machine.json; }} {where}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, env=environment(), timeout=60)
     assert done.returncode == 3
     assert done.stderr.startswith(b"sfdm: ")
@@ -187,4 +187,4 @@ def test_starts_without_airflow_and_soon(tmp_path: Path) -> None:
     begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=REPOSITORY, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
-    assert time.monotonic() - begun < 5  # 0.3 s where nothing else runs
+    assert time.monotonic() - begun < 20  # 0.3 s where nothing else runs

@@ -136,7 +136,7 @@ def test_children_that_wait_overlap(tmp_path: Path) -> None:
     began = time.monotonic()
     summary = run(tmp_path, states({"Type": "Wait", "Seconds": 1, "End": True}), given=list(range(20)))
     assert summary.status == "SUCCEEDED"
-    assert 1 <= time.monotonic() - began < 5
+    assert 1 <= time.monotonic() - began < 15  # one after the other they take 20
 
 
 def test_a_distributed_map_in_a_child_is_a_map_run_of_its_own(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_children_in_threads_and_in_a_loop_give_the_same(concurrency: int | None
     began = time.monotonic()
     summary = run(tmp_path, processor, given=list(range(1000)), max_concurrency=concurrency, result_writer=None)
     assert summary.output == ["S"] * 501 + ["L"] * 499
-    assert time.monotonic() - began < 10  # 100 times what it takes
+    assert time.monotonic() - began < 30  # 300 times what it takes
 
 
 def test_a_resource_may_be_a_python_function(tmp_path: Path) -> None:

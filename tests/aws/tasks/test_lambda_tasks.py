@@ -197,14 +197,14 @@ def test_nobody_answers() -> None:
 @pytest.mark.parametrize("resource", [FUNCTION + "f", INVOKE])
 def test_a_function_that_takes_longer_than_the_task_may(resource: str) -> None:
     def slow(seen: Seen) -> Answer:
-        time.sleep(1.5)
+        time.sleep(6)
         return identity(seen)
 
     with serving(slow) as server:
         began = time.monotonic()
         with pytest.raises(TaskFailed) as raised:
             Tasks(at(server.url))(resource, {"FunctionName": "f"}, TaskCall("JSONPath", {}, timeout_seconds=0.2))
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 5
     assert (raised.value.error, raised.value.cause) == ("States.Timeout", None)
 
 
