@@ -22,7 +22,7 @@ class OutOfBounds(Exception):
 class Bounds:
     """Counts during one evaluation; the library calls ``entry`` and ``leave`` around each part of the expression."""
 
-    __slots__ = ("_built", "_deadline", "_depth", "_limits", "_monotonic")
+    __slots__ = ("_built", "_deadline", "_depth", "_limits", "_monotonic", "_sizes")
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         self._limits = limits
@@ -30,6 +30,10 @@ class Bounds:
         self._deadline = monotonic() + limits.jsonata_seconds
         self._depth = 0
         self._built = 0
+        # Of dicts and lists, as written out: what several parts share counts each time, or a value that doubles with
+        # each step would stay small here and never end when it is written. The value is kept, so that its id stays its
+        # own; a list may have grown since.
+        self._sizes: dict[int, tuple[Any, int, int]] = {}
 
     def entry(self, expression: Any, data: Any, environment: Any) -> None:
         """Before a part is evaluated. Raises OutOfBounds."""
@@ -45,17 +49,41 @@ class Bounds:
         """After a part was evaluated to ``result``. Raises OutOfBounds."""
         self._depth -= 1
         kind = type(result)
+        builds = getattr(expression, "type", None) in _BUILDERS
         if kind is str:
             size = len(result)
-        elif kind is list or kind is Utils.JList or kind is Utils.RangeList:
+        elif kind is Utils.RangeList:
             size = 8 * len(result)
+        elif kind is list or kind is Utils.JList:
+            size = self._written(result) if builds else 8 * len(result)
+        elif kind is dict and builds:
+            size = self._written(result)
         else:
             return
-        if size > 64 and getattr(expression, "type", None) in _BUILDERS:
-            self._built += size
+        if size > 64 and builds and kind is not dict:
+            self._built += size if kind is str else 8 * len(result)
         check_bytes(size, self._limits)
         if self._built > _TOTAL * self._limits.jsonata_bytes:
             raise OutOfBounds(MEMORY)
+
+    def _written(self, value: Any) -> int:
+        """About how many bytes a value has when it is written out."""
+        kind = type(value)
+        if kind is str:
+            return len(value)
+        if kind is Utils.RangeList:
+            return 8 * len(value)
+        if kind is not dict and kind is not list and kind is not Utils.JList:
+            return 8
+        known = self._sizes.get(id(value))
+        if known is not None and known[1] == len(value):
+            return known[2]
+        if kind is dict:
+            size = sum(len(key) + self._written(member) for key, member in value.items()) + 8
+        else:
+            size = sum(self._written(member) for member in value) + 8
+        self._sizes[id(value)] = (value, len(value), size)
+        return size
 
 
 def check_bytes(size: int, limits: Limits) -> None:

@@ -6,6 +6,7 @@ JavaScript's syntax as far as it matters and takes a time limit, which the stand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ import regex
 
 MAX_SECONDS = 1.0
 """Seconds that one search may take."""
+# {3}, {3,} and {3,7}; one behind a backslash is text.
+_COUNTED = re.compile(r"(?<!\\)\{(\d+)(?:,(\d*))?\}")
+_MAX_REPETITIONS = 100_000
 _MAX_PATTERN = 1_000
 
 
@@ -42,10 +46,20 @@ class BoundedPattern:
         return list(self._pattern.split(string, maxsplit=maxsplit, timeout=MAX_SECONDS))
 
 
+def _repetitions(pattern: str) -> int:
+    """How often its counted parts may be written out, at the worst: compiling takes memory for each."""
+    product = 1
+    for least, most in _COUNTED.findall(pattern):
+        product *= max(int(most or least), 1)
+    return product
+
+
 def bounded_engine(pattern: str, flags: Any) -> BoundedPattern:
     """The library's seam for regular expressions. Raises ValueError for a pattern that is none."""
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(f"a regular expression is longer than {_MAX_PATTERN} characters")
+    if _repetitions(pattern) > _MAX_REPETITIONS:
+        raise ValueError(f"a regular expression repeats more than {_MAX_REPETITIONS:,} times: {pattern[:80]}")
     options = regex.V0
     if flags.case_insensitive:
         options |= regex.IGNORECASE

@@ -89,3 +89,21 @@ def test_states_that_do_not_wait_stay_in_their_thread() -> None:
     assert execute(machine, list(range(500)), local_services()).output == list(range(500))
     threads.add(threading.active_count())
     assert threads == {before}
+
+
+def test_levels_inside_of_levels_share_their_threads() -> None:
+    lock, most = threading.Lock(), 0
+
+    def level(depth: int) -> int:
+        nonlocal most
+        if depth:
+            return sum(at_once([partial(level, depth - 1)] * 12, 12))
+        with lock:
+            most = max(most, threading.active_count())
+        time.sleep(0.001)
+        return 1
+
+    before = threading.active_count()
+    assert level(3) == 12**3
+    assert most <= before + 200
+    assert threading.active_count() == before

@@ -206,3 +206,28 @@ def test_paths_that_fuzzing_found(path: str) -> None:
         compile_template({"x.$": path}, "Parameters")(visit({"a": [1]}))
     except (InvalidDefinition, StatesError):
         return
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{% $string($reduce([1..60], function($a, $i) {{'a': $a, 'b': $a}}, 1)) %}",
+        "{% $string($reduce([1..60], function($a, $i) {[[$a], [$a]]}, 1)) %}",
+    ],
+)
+def test_small_expressions_of_what_is_large_are_stopped(expression: str) -> None:
+    started = time.monotonic()
+    outcome = run(jsonata(A=PASS | {"Output": expression}), {})
+    assert (outcome.status, outcome.error) == ("FAILED", "States.QueryEvaluationError")
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("pattern", ["((a{999}){999}){999}", "a{1,200000000000}", "a{200000,}"])
+def test_a_pattern_of_too_many_repetitions_is_refused_when_it_is_read(pattern: str) -> None:
+    with pytest.raises(InvalidDefinition, match="repeats more than 100,000 times"):
+        run(jsonata(A=PASS | {"Output": "{% $match('a', /" + pattern + "/) %}"}), {})
+
+
+def test_a_pattern_may_count() -> None:
+    definition = jsonata(A=PASS | {"Output": "{% $contains('2026-11-25', /^[0-9]{4}(-[0-9]{2}){2}$/) %}"})
+    assert output(definition, {}) is True
