@@ -13,7 +13,7 @@ from .io_jsonata import JsonataIO
 from .jsonata import expression
 from .state import Following, Source
 from .state_end import pass_on
-from .timestamps import parse
+from .timestamps import NANOSECONDS, parse
 from .values import compile_value
 from .visit import Visit
 
@@ -63,14 +63,14 @@ def _seconds(source: Source) -> Seconds:
     moment = parse(state["Timestamp"])
     if moment is None:
         raise InvalidDefinition(f"{source.place}.Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
-    return lambda visit: moment - visit.run.execution.services.clock()
+    return lambda visit: moment / NANOSECONDS - visit.run.execution.services.clock()
 
 
 def _until(visit: Visit, text: Any, problem: Exception) -> float:
     moment = parse(text)
     if moment is None:
         raise problem
-    return moment - visit.run.execution.services.clock()
+    return moment / NANOSECONDS - visit.run.execution.services.clock()
 
 
 def _seconds_path(path: Any, place: str) -> Seconds:

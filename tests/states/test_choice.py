@@ -47,6 +47,8 @@ OPERATORS: list[tuple[str, Any, Any, bool]] = [
     ("BooleanEquals", False, None, False),
     ("TimestampEquals", EARLY, "2024-02-29T13:00:00+01:00", True),
     ("TimestampEquals", EARLY, "2024-02-29", False),
+    ("TimestampEquals", "2024-02-29T12:00:00.000000001Z", "2024-02-29T13:00:00.000000001+01:00", True),
+    ("TimestampEquals", "2024-02-29T12:00:00.000000001Z", "2024-02-29T12:00:00.000000002Z", False),
     ("TimestampLessThan", LATE, EARLY, True),
     ("TimestampLessThanEquals", EARLY, EARLY, True),
     ("TimestampGreaterThan", EARLY, LATE, True),
