@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .aws.tasks.bounds import send_task_heartbeat as send_task_heartbeat
     from .core.batcher import ItemBatcher as ItemBatcher
     from .core.conditions import MapRunCondition as MapRunCondition
     from .core.definition import DistributedMap as DistributedMap
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 # Module -> the public names it has. A new name goes here and, for type checkers, into the imports above.
 _PUBLIC = {
+    "aws.tasks.bounds": ("send_task_heartbeat",),
     "core.batcher": ("ItemBatcher",),
     "core.conditions": ("MapRunCondition",),
     "core.definition": ("DistributedMap",),

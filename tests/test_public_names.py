@@ -61,6 +61,7 @@ NAMES = [
     "WriterConfig",
     "distributed_map",
     "run_map",
+    "send_task_heartbeat",
     "unsupported_on_airflow",
     "unsupported_on_step_functions",
 ]

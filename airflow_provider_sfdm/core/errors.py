@@ -84,6 +84,10 @@ class ChildExecutionFailed(ChildFailed):
     """A child execution that is FAILED even if its error is States.Timeout: one of its states took too long, not it."""
 
 
+class ChildAborted(Exception):
+    """A child execution that ended because its map run did, neither succeeded nor failed."""
+
+
 class InvalidDefinition(ValueError):
     """A definition that cannot be. ``field`` is the field's path as AWS spells it."""
 

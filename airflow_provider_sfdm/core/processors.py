@@ -27,6 +27,12 @@ FUNCTION_ARN = re.compile(r"arn:(aws[a-z0-9-]*):lambda:[a-z0-9-]+:\d{12}:functio
 _FIELD = "ItemProcessor"
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling the function gives a coroutine."""
+    call = getattr(function, "__call__", None)  # noqa: B004  # an object's own async __call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
 @dataclass(frozen=True)
 class PythonFunction:
     """A Python function, sync or ``async``, of the child's input: a batch, or an item where there is no
@@ -49,8 +55,7 @@ class PythonFunction:
     @property
     def is_async(self) -> bool:
         """Whether calling the function gives a coroutine."""
-        call = getattr(self.function, "__call__", None)  # noqa: B004  # an object's own async __call__
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
+        return is_async(self.function)
 
     def _check_parameters(self) -> None:
         try:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..aws.tasks import Tasks
-from ..core.asl_states import all_states
-from ..core.errors import ChildExecutionFailed, ChildFailed
+from ..core.errors import ChildAborted, ChildExecutionFailed, ChildFailed
 from ..core.names import MapRunName
 from ..core.processors import AslProcessor
 from ..core.values import QueryLanguage
 from ..states.identity import Identity
+from ..states.lifetime import Lifetime
 from ..states.machine import Outcome, Status, compile_machine, execute
 from ..storage import Connections
 from .children import Child
@@ -19,8 +19,6 @@ from .distributed import local_services
 
 ROLE = "arn:aws:iam::000000000000:role/airflow"
 """The role that the context object shows: tasks call AWS as the connection does, so there is none."""
-
-_WAITING = ("Task", "Wait", "Map")
 
 
 def processor_to_definition(processor: AslProcessor, language: QueryLanguage) -> dict[str, Any]:
@@ -32,11 +30,6 @@ def processor_to_definition(processor: AslProcessor, language: QueryLanguage) ->
     }
 
 
-def waits(processor: AslProcessor) -> bool:
-    """Whether children mostly wait, for a service or for the clock, so that they should overlap."""
-    return any(state.get("Type") in _WAITING for _, state in all_states(processor.states))
-
-
 def asl_invoke(
     processor: AslProcessor,
     language: QueryLanguage,
@@ -46,10 +39,14 @@ def asl_invoke(
     express: bool,
     concurrency: int,
     storage: str,
+    lifetime: Lifetime,
 ) -> Callable[[Child], Any]:
-    """What runs a child, its states compiled once. ``storage``: the folder of map runs that children begin themselves.
+    """What runs a child, its states compiled once.
 
-    What is returned raises ChildFailed.
+    What is returned raises ChildFailed and ChildAborted.
+
+    :param storage: the folder of map runs that children begin themselves.
+    :param lifetime: that of the children.
     """
     machine = compile_machine(processor_to_definition(processor, language))
     tasks = Tasks(connections.client, processor.functions, concurrency=concurrency)
@@ -58,7 +55,7 @@ def asl_invoke(
 
     def invoke(child: Child) -> Any:
         identity = Identity(machine_arn, prefix + map_run.child_name(child.index), ROLE, express)
-        return _output(execute(machine, child.input, services, identity))
+        return _output(execute(machine, child.input, services, identity, lifetime=lifetime))
 
     return invoke
 
@@ -66,6 +63,8 @@ def asl_invoke(
 def _output(outcome: Outcome) -> Any:
     if outcome.status is Status.SUCCEEDED:
         return outcome.output
+    if outcome.status is Status.ABORTED:
+        raise ChildAborted
     if outcome.status is Status.TIMED_OUT:
         raise ChildFailed("States.Timeout", "")
     # A task's States.Timeout that nothing caught is a failure like any other: the child itself was in time.

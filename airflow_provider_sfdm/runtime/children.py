@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.counters import ChildStatus
-from ..core.errors import ChildExecutionFailed, StatesRuntime
+from ..core.errors import ChildAborted, ChildExecutionFailed, StatesRuntime
 from ..core.json import loads
 from ..core.retry import Retrier
 from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failure
@@ -103,6 +103,10 @@ def _failed(start: float, error: str, cause: str, exception: BaseException) -> O
     return Outcome(status, start, time.time(), error=error, cause=cause)
 
 
+def _aborted(start: float, policy: ChildPolicy) -> Outcome:
+    return Outcome(ChildStatus.ABORTED, start, time.time(), cause=policy.abort_cause)
+
+
 def run_one_by_one(
     children: Iterator[Child], invoke: Invoke, policy: ChildPolicy, stop: StopSignal, on_end: OnEnd
 ) -> None:
@@ -121,6 +125,8 @@ def run_one_by_one(
             try:
                 output = invoke(argument(child))
                 outcome = _succeeded(start, output, encode_output(output))
+            except ChildAborted:
+                outcome = _aborted(start, policy)
             except BaseException as exception:
                 if not is_failure(exception):
                     raise
@@ -129,7 +135,7 @@ def run_one_by_one(
                 if delay is None:
                     outcome = _failed(start, error, cause, exception)
                 elif _aborted_within(delay, policy, stop):
-                    outcome = Outcome(ChildStatus.ABORTED, start, time.time(), cause=policy.abort_cause)
+                    outcome = _aborted(start, policy)
                 else:
                     child.renew()
                     continue
@@ -160,7 +166,8 @@ def run_concurrently(
     """Run up to ``concurrency`` children at once: tasks of an event loop if ``is_async``, else threads.
 
     Ends when there are no more children, or when ``stop`` is set and the running ones have ended: waiting tasks are
-    aborted if the policy says so; a thread cannot be stopped from outside and runs to its end. When an event loop runs
+    aborted if the policy says so; a thread cannot be stopped from outside and runs to its end (or to where it looks
+    whether it should: ChildAborted). When an event loop runs
     in this thread already (a notebook's), the children run in another one while this thread waits.
 
     Calls of ``invoke`` that timed out and do not end set ``stop`` once there are too many of them.
@@ -286,7 +293,7 @@ class _Concurrent:
         try:
             outcome = await self._attempts(child, start)
         except asyncio.CancelledError:
-            outcome = Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
+            outcome = _aborted(start, self._policy)
         except BaseException:
             # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others.
             self._ended = self._cancelled = True
@@ -296,7 +303,7 @@ class _Concurrent:
 
     async def _attempts(self, child: Child, start: float) -> Outcome:
         if self._policy.aborts(self._stop):  # it was set before this task had its first turn
-            return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
+            return _aborted(start, self._policy)
         retries = Retries(self._policy.retry)
         while True:
             timeout = asyncio.timeout(self._policy.timeout)
@@ -304,11 +311,13 @@ class _Concurrent:
                 async with timeout:
                     output = await self._call(child)
                 return _succeeded(start, output, encode_output(output))
+            except ChildAborted:
+                return _aborted(start, self._policy)
             except BaseException as exception:
                 if not is_failure(exception) or (self._cancelled and isinstance(exception, asyncio.CancelledError)):
                     raise
                 if self._cancelled and not timeout.expired():
-                    return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
+                    return _aborted(start, self._policy)
                 failure, (error, cause) = exception, describe(exception)
                 if timeout.expired():  # whatever the function made of its cancellation
                     error = TIMEOUT_ERROR
@@ -323,7 +332,7 @@ class _Concurrent:
             await self._wait(delay)
             room = await self._room()
             if self._policy.aborts(self._stop):
-                return Outcome(ChildStatus.ABORTED, start, time.time(), cause=self._policy.abort_cause)
+                return _aborted(start, self._policy)
             if not room:
                 return _failed(start, error, cause, failure)
             child.renew()

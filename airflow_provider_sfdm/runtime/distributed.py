@@ -5,22 +5,36 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ..core.definition import DistributedMap
-from ..core.errors import ChildFailed, InvalidDefinition, StatesRuntime
+from ..core.errors import ChildAborted, ChildExecutionFailed, ChildFailed, InvalidDefinition, StatesRuntime
 from ..core.paths import in_state
 from ..core.processors import PythonFunction
 from ..core.resolve import unchecked
 from ..core.values import Evaluated, QueryLanguage
 from ..states.failures import ExecutionTimedOut, StateFailed
+from ..states.lifetime import Aborted, Lifetime
 from ..states.seam import Invoke
 from ..states.services import DistributedRun, RunDistributed, Services, refuse
 from ..storage import Connections
+from .folder import MapRunFolder
+from .plan import Plan
+from .processors import Invocation, InvocationFactory
 from .run import run_map
+from .stop import StopReason, StopSignal
 from .together import at_once
+from .waiting import sleep
+
+_ABORTED = StopReason("", "the execution which had begun the map run was ended", aborted=True)
+
+
+def _interpreted(data: Any) -> Any:
+    raise AssertionError("children of a state are run by the interpreter")
+
+
+_INTERPRETED = PythonFunction(_interpreted)
 
 
 def local_services(
@@ -32,7 +46,7 @@ def local_services(
     return Services(
         clock=time.time,
         monotonic=time.monotonic,
-        sleep=time.sleep,
+        sleep=sleep,
         random=random.random,
         uuid=lambda: str(uuid.uuid4()),
         invoke=invoke,
@@ -42,29 +56,33 @@ def local_services(
 
 
 def run_distributed(storage: str | None = None, connections: Connections | None = None) -> RunDistributed:
-    """What runs a Distributed Map state with ``run_map``, each child by the interpreter."""
+    """What runs a Distributed Map state, each child by the interpreter."""
 
     def run_one(request: DistributedRun) -> Any:
         try:
             definition = DistributedMap.from_asl(request.state)
         except InvalidDefinition as error:
             raise StatesRuntime(in_state(str(error), request.state_name, request.event_id)) from None
-        changes: dict[str, Any] = {
-            "item_processor": PythonFunction(child_function(request.run_child)),
-            "retry": (),
-            "timeout": None,
-        }
+        changes: dict[str, Any] = {"item_processor": _INTERPRETED, "retry": (), "timeout": None}
         if (selector := request.selector) is not None:
             # A function of two parameters gets the item's context as well.
             changes["item_selector"] = lambda value, context: selector(value, context)
-        summary = run_map(
-            _literal(replace(definition, **changes)),
-            request.input,
-            storage,
-            name=request.state_name,
-            connections=connections,
-            variables=request.variables,
-        )
+        stop = StopSignal()
+        key = request.lifetime.on_end(lambda: stop.set(_ABORTED))
+        try:
+            summary = run_map(
+                _literal(replace(definition, **changes)),
+                request.input,
+                storage,
+                name=request.state_name,
+                connections=connections,
+                variables=request.variables,
+                invocation=_children(request),
+                stop=stop,
+            )
+        finally:
+            request.lifetime.forget(key)
+        request.lifetime.check()
         return summary.raise_for_status().output
 
     return run_one
@@ -81,15 +99,20 @@ def _literal(definition: DistributedMap) -> DistributedMap:
     return unchecked(definition, query_language=QueryLanguage.JSONPATH, item_batcher=batcher)
 
 
-def child_function(run_child: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A child execution of the interpreter as this engine's processor."""
+def _children(request: DistributedRun) -> InvocationFactory:
+    """What runs the children that a state asks for."""
 
-    def child(data: Any) -> Any:
-        try:
-            return run_child(data)
-        except StateFailed as failed:
-            raise ChildFailed(failed.error or "", failed.cause or "") from None
-        except ExecutionTimedOut:
-            raise ChildFailed("States.Timeout", "") from None
+    def ready(concurrency: int, plan: Plan, folder: MapRunFolder, lifetime: Lifetime) -> Invocation:
+        def child(data: Any) -> Any:
+            try:
+                return request.run_child(data, lifetime)
+            except StateFailed as failed:
+                raise ChildExecutionFailed(failed.error or "", failed.cause or "") from None
+            except ExecutionTimedOut:
+                raise ChildFailed("States.Timeout", "") from None
+            except Aborted:
+                raise ChildAborted from None
 
-    return child
+        return Invocation(child, blocks=request.blocks)
+
+    return ready

@@ -12,28 +12,29 @@ from ..core.counters import Counts
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
+from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
 from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one, whole
 from .finish import result_folder
 from .folder import PLAN, MapRunFolder
 from .plan import Partition, Plan
-from .processors import Invocation
+from .processors import Invocation, InvocationFactory
 from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
+from .waiting import settle
 from .watch import PartitionWatch
 
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Counts, Counts], None]
-InvocationFactory = Callable[[int, Plan, MapRunFolder], Invocation]
-"""Makes the processor ready for so many children of a map run at once."""
-
 RUN_AGAIN = "to run the map again, clear the whole group, read_items included"
 
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100
+# Airflow gives a task that it ends five seconds; jobs that children wait for are stopped in these.
+_SETTLE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +143,36 @@ class _Running:
         )
 
     def children(self, invocation: InvocationFactory, connections: Connections) -> None:
-        ready = invocation(self._partition.concurrency, self._plan, self._folder)
-        source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
-        children = self._readable(source)
-        self._run(ready, self._started(children))
+        with Lifetime() as lifetime:
+            ready = invocation(self._partition.concurrency, self._plan, self._folder, lifetime)
+            source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
+            children = self._readable(source)
+            policy = self._policy(ready)
+            self._stop.on_set(lambda: lifetime.end() if policy.aborts(self._stop) else None)
+            try:
+                self._run(ready, self._started(children), policy)
+            except BaseException:  # the process may be about to end: what children wait for is stopped before
+                lifetime.end()
+                settle(lifetime, _SETTLE_SECONDS)
+                raise
         self.recorder.flush()
         if self._stop.reason is not None and not self._stop.reason.local:
             for child in children:  # what never started is exported as PENDING
                 self.recorder.pending(child)
 
-    def _run(self, ready: Invocation, children: Iterator[Child]) -> None:
+    def _policy(self, ready: Invocation) -> ChildPolicy:
         definition = self._definition
-        express = self._plan.express
-        policy = ChildPolicy(
+        return ChildPolicy(
             retry=definition.retry,
             timeout=definition.timeout,
-            abort_running=not express,  # recorded: EXPRESS children cannot be stopped, they run to their end
+            abort_running=not self._plan.express,  # recorded: EXPRESS children cannot be stopped, they run to their end
             abort_cause=(
                 f"The map run execution [{self._plan.map_run.arn}] which was managing this resource was aborted"
             ),
             **({"argument": whole} if ready.whole_child else {}),
         )
+
+    def _run(self, ready: Invocation, children: Iterator[Child], policy: ChildPolicy) -> None:
         concurrency = self._concurrency(ready)
         if concurrency == 1 and not ready.is_async and policy.timeout is None:
             run_one_by_one(children, ready.invoke, policy, self._stop, self._ended)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..core.definition import DistributedMap
 from ..core.errors import UnsupportedField
 from ..core.processors import AslProcessor, LambdaFunction, PythonFunction
+from ..states.lifetime import Lifetime
 from ..storage import Connections
 from .folder import NESTED, MapRunFolder
 from .invocation import Invoke
@@ -29,10 +31,25 @@ class Invocation:
     whole_child: bool = False
 
 
+class InvocationFactory(Protocol):
+    """Makes a processor ready to be called."""
+
+    def __call__(self, concurrency: int, plan: Plan, folder: MapRunFolder, lifetime: Lifetime, /) -> Invocation:
+        """Make it ready to run ``concurrency`` children of the planned map run at once. What can be ended ends with
+        ``lifetime``.
+        """
+        ...
+
+
 def invocation_of(
-    definition: DistributedMap, connections: Connections, concurrency: int, plan: Plan, folder: MapRunFolder
+    definition: DistributedMap,
+    connections: Connections,
+    concurrency: int,
+    plan: Plan,
+    folder: MapRunFolder,
+    lifetime: Lifetime,
 ) -> Invocation:
-    """Make the definition's processor ready to run ``concurrency`` children of the planned map run at once.
+    """The `InvocationFactory` of a definition's processor.
 
     :raises UnsupportedField: a processor that cannot run in this process.
     """
@@ -49,7 +66,8 @@ def invocation_of(
         return Invocation(lambda_invoke(processor, client), blocks=True)
     if isinstance(processor, AslProcessor):
         # Imported here, as only children that are states need the interpreter.
-        from .asl_children import asl_invoke, waits
+        from ..states.machine import waits
+        from .asl_children import asl_invoke
 
         invoke = asl_invoke(
             processor,
@@ -59,6 +77,7 @@ def invocation_of(
             express=plan.express,
             concurrency=concurrency,
             storage=f"{folder.url.rstrip('/')}/{NESTED}",
+            lifetime=lifetime,
         )
-        return Invocation(invoke, blocks=waits(processor), whole_child=True)
+        return Invocation(invoke, blocks=waits(processor.states), whole_child=True)
     raise UnsupportedField("ItemProcessor", f"a {type(processor).__name__} cannot be run in this process")

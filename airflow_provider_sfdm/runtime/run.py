@@ -13,8 +13,8 @@ from ..core.values import UNSET
 from ..storage import Connections, open_folder
 from .engine import plan_map_run
 from .finish import write_results
-from .partition import InvocationFactory, run_partition
-from .processors import invocation_of
+from .partition import run_partition
+from .processors import InvocationFactory, invocation_of
 from .stop import StopSignal
 
 
@@ -27,13 +27,15 @@ def run_map(
     name: str = "map",
     variables: Mapping[str, Any] | None = None,
     connections: Connections | None = None,
+    invocation: InvocationFactory | None = None,
     stop: StopSignal | None = None,
 ) -> MapRunSummary:
     """Run a map to its end and return its summary, whatever the verdict; ``summary.raise_for_status()`` raises it.
 
     ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
     keeps map runs (default: a new temporary folder). ``variables`` are the workflow
-    variables that paths such as ``$maxItems`` refer to. The partitions run one after another, each with the whole
+    variables that paths such as ``$maxItems`` refer to. ``invocation`` runs the children in the place of the
+    definition's processor. The partitions run one after another, each with the whole
     MaxConcurrency.
 
     :raises StatesError: the map run could not begin: its data set cannot be read, a value in its input cannot be
@@ -59,7 +61,7 @@ def run_map(
         partitions=partitions,
         at_once=1,
     )
-    invocation = invocation_factory(definition, connections)
+    invocation = invocation or invocation_factory(definition, connections)
     for partition in plan.partitions:
         run_partition(definition, folder, partition.index, invocation, connections, stop=stop)
     return write_results(folder, open_folder(plan.destination.root, connections))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..core.errors import StatesError
 
-RUNTIME, DATA_LIMIT, TIMEOUT = "States.Runtime", "States.DataLimitExceeded", "States.Timeout"
+RUNTIME, DATA_LIMIT = "States.Runtime", "States.DataLimitExceeded"
+TIMEOUT, HEARTBEAT = "States.Timeout", "States.HeartbeatTimeout"
 
 
 class StateFailed(Exception):

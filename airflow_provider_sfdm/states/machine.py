@@ -12,6 +12,7 @@ from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
 from .failures import ExecutionTimedOut, StateFailed
 from .identity import LOCAL, Identity
+from .lifetime import Aborted, Lifetime
 from .payloads import check_payload
 from .services import Services
 from .state import Source, State
@@ -42,19 +43,19 @@ class Machine:
 
         :raises StateFailed: a state failed and nothing answered it.
         :raises ExecutionTimedOut: the execution's time is over.
+        :raises Aborted: it was ended from outside.
         """
         execution, states, state = run.execution, self._states, self._first
         while True:
-            execution.check_time()
+            run.check()
             visit = Visit(run, state.name, data, 0 if state.retries else None)
-            execution.record(1)
             try:
                 output, following = state.run(visit)
                 if output is not data:
                     check_payload(output, f"state/task '{state.name}'")
             except StatesError as error:
                 raise StateFailed(error.error, in_state(error.cause, state.name, visit.event)) from None
-            execution.record(1)
+            execution.record()
             if following is None:
                 return output
             data, state = output, states[following]
@@ -66,6 +67,7 @@ class Status(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,23 @@ class Outcome:
     cause: str | None = None
 
 
-def execute(machine: Machine, data: Any, services: Services, identity: Identity = LOCAL) -> Outcome:
-    """Run a whole execution to its end."""
+def execute(
+    machine: Machine,
+    data: Any,
+    services: Services,
+    identity: Identity = LOCAL,
+    *,
+    lifetime: Lifetime | None = None,
+) -> Outcome:
+    """Run a whole execution to its end.
+
+    :param lifetime: what ends it early, ABORTED.
+    """
     try:
         check_payload(data, "execution's input")
-        execution = start(services, identity, data, machine.timeout)
-        return Outcome(Status.SUCCEEDED, machine.run(Run(execution, {}), data))
+        with Lifetime(lifetime) as own:
+            execution = start(services, identity, data, own, machine.timeout)
+            return Outcome(Status.SUCCEEDED, machine.run(Run(execution, {}), data))
     except StateFailed as failed:
         return Outcome(Status.FAILED, error=failed.error, cause=failed.cause)
     except StatesError as error:
@@ -91,12 +104,16 @@ def execute(machine: Machine, data: Any, services: Services, identity: Identity 
     except ExecutionTimedOut:
         # Recorded: neither an error nor a cause.
         return Outcome(Status.TIMED_OUT)
+    except Aborted:
+        return Outcome(Status.ABORTED)
 
 
-def start(services: Services, identity: Identity, data: Any, timeout: float | None = None) -> Execution:
+def start(
+    services: Services, identity: Identity, data: Any, lifetime: Lifetime | None = None, timeout: float | None = None
+) -> Execution:
     """An execution that begins now."""
     context = identity.context(data, services.clock())
-    return Execution(services, *context, express=identity.express, timeout=timeout)
+    return Execution(services, *context, lifetime=lifetime, express=identity.express, timeout=timeout)
 
 
 def compile_machine(definition: Mapping[str, Any], *, query_language: str = "JSONPath") -> Machine:
@@ -137,7 +154,7 @@ def _compile_state(name: str, fields: Mapping[str, Any], language: str, place: s
         branches = [
             _compile(branch, language, f"{place}/Branches[{index}]") for index, branch in enumerate(fields["Branches"])
         ]
-        return Parallel(source, branches, overlap=any(waits(branch) for branch in fields["Branches"]))
+        return Parallel(source, branches, overlap=any(waits(branch["States"]) for branch in fields["Branches"]))
     make = _SIMPLE.get(kind)
     if make is None:
         raise InvalidDefinition(f"{place}/Type", f"there is no state of type {kind!r}")
@@ -152,13 +169,13 @@ def _compile_map(source: Source) -> State:
     definition = source.fields[field]
     processor = _compile(definition, source.machine_language, f"{source.place}/{field}")
     if definition.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
-        return DistributedMapState(source, processor)
-    return InlineMap(source, processor, overlap=waits(definition))
+        return DistributedMapState(source, processor, blocks=waits(definition["States"]))
+    return InlineMap(source, processor, overlap=waits(definition["States"]))
 
 
-def waits(definition: Mapping[str, Any]) -> bool:
-    """Whether a list of states waits for a service or the clock somewhere, so that it should overlap with others."""
+def waits(states: Mapping[str, Any]) -> bool:
+    """Whether one of these states waits, for a service or the clock, so that runs of them should overlap."""
     return any(
-        state.get("Type") in ("Task", "Wait") or any(name in state for name in ("ItemReader", "ItemBatcher"))
-        for _, state in all_states(definition["States"])
+        state.get("Type") in ("Task", "Wait") or any(name in state for name in ("ItemReader", "ResultWriter", "Retry"))
+        for _, state in all_states(states)
     )

@@ -9,13 +9,13 @@ from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
 from ..core.retry import JitterStrategy, Retrier, as_retriers
 from .assign import Assign
-from .failures import DATA_LIMIT, RUNTIME, TIMEOUT, StateFailed
+from .failures import DATA_LIMIT, HEARTBEAT, RUNTIME, TIMEOUT, StateFailed
 from .io_jsonata import JsonataIO
 from .result_path import compile_result_path
 from .state import Following, Source
 from .visit import MISSING, Visit
 
-ALL, TASK_FAILED, HEARTBEAT = "States.ALL", "States.TaskFailed", "States.HeartbeatTimeout"
+ALL, TASK_FAILED = "States.ALL", "States.TaskFailed"
 _RETRIER = {
     "ErrorEquals": "error_equals",
     "IntervalSeconds": "interval_seconds",
@@ -107,7 +107,7 @@ class Recovery:
         self._catchers = [Catcher(fields, index, source) for index, fields in enumerate(catch)]
 
     def run(self, visit: Visit, work: Callable[[Visit], Any]) -> tuple[Any, Following]:
-        """The output, and what comes next. Raises StateFailed, StatesError and ExecutionTimedOut."""
+        """The output, and what comes next. Raises StateFailed, StatesError, ExecutionTimedOut and Aborted."""
         attempts = [0] * len(self._retriers)
         while True:
             try:
@@ -133,7 +133,7 @@ class Recovery:
                 attempts[index] += 1
                 visit.retry_count = (visit.retry_count or 0) + 1
                 visit.result = MISSING
-                execution = visit.run.execution
-                execution.sleep(retrier.delay(attempts[index], execution.services.random()))
+                random = visit.run.execution.services.random()
+                visit.run.sleep(retrier.delay(attempts[index], random))
                 return True
         return False

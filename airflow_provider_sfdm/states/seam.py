@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .lifetime import Lifetime
+
 
 class TaskFailed(Exception):
     """A task that ended with an error a state machine can retry or catch.
@@ -34,8 +36,11 @@ class TaskCall:
     :param query_language: ``JSONPath`` or ``JSONata``, the language of the Task state.
     :param context: the context object (``$$`` or ``$states.context``) at the moment of the call.
     :param timeout_seconds: seconds after which the call is a ``States.Timeout``; None where the state names none.
-    :param heartbeat_seconds: seconds between two signs of life; None where the state names none.
+    :param heartbeat_seconds: seconds between two signs of life, after which the call is a ``States.HeartbeatTimeout``;
+        None where the state names none.
     :param credentials: the evaluated ``Credentials`` field, or None.
+    :param execution_seconds: seconds that the whole execution has left; None where its time has no end.
+    :param lifetime: what ends the call early; None where nothing does.
     """
 
     query_language: str
@@ -43,6 +48,8 @@ class TaskCall:
     timeout_seconds: float | None = None
     heartbeat_seconds: float | None = None
     credentials: Any = None
+    execution_seconds: float | None = None
+    lifetime: Lifetime | None = None
 
 
 class Invoke(Protocol):
@@ -52,5 +59,7 @@ class Invoke(Protocol):
         """Call `resource` with the evaluated `arguments` and return its result as JSON values.
 
         :raises TaskFailed: for every failure a state machine can see.
+        :raises airflow_provider_sfdm.states.failures.ExecutionTimedOut: the execution's seconds were over first.
+        :raises airflow_provider_sfdm.states.lifetime.Aborted: the lifetime ended first.
         """
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .failures import NotInvokable
+from .lifetime import Lifetime
 from .limits import DEFAULT_LIMITS, Limits
 from .seam import Invoke, TaskCall
 
@@ -24,7 +25,10 @@ class DistributedRun:
     :param selector: makes an item from its raw value and its ``Map.Item`` context; None where the state has no
         ItemSelector, or one that ``state`` still holds.
     :param variables: the workflow variables.
-    :param run_child: runs one child execution on its input; raises StateFailed or ExecutionTimedOut.
+    :param run_child: runs one child execution on its input, until the lifetime that it is given ends; raises
+        StateFailed, ExecutionTimedOut or Aborted.
+    :param blocks: whether children mostly wait, so that they should overlap.
+    :param lifetime: what ends the map run early.
     """
 
     state_name: str
@@ -33,8 +37,9 @@ class DistributedRun:
     input: Any
     selector: Callable[[Any, Mapping[str, Any]], Any] | None
     variables: Mapping[str, Any]
-    run_child: Callable[[Any], Any]
-    context: Mapping[str, Any]
+    run_child: Callable[[Any, Lifetime], Any]
+    blocks: bool
+    lifetime: Lifetime
 
 
 class RunDistributed(Protocol):
@@ -44,6 +49,7 @@ class RunDistributed(Protocol):
         """Return the output of the map, as the state sees it.
 
         :raises airflow_provider_sfdm.core.errors.StatesError: the map run failed.
+        :raises airflow_provider_sfdm.states.lifetime.Aborted: its lifetime ended first.
         """
         ...
 
@@ -53,7 +59,7 @@ def refuse(resource: str, arguments: Any, call: TaskCall) -> Any:
     raise NotInvokable(f"No service was given that could run the resource {resource}")
 
 
-def one_by_one(thunks: Sequence[Thunk], limit: int) -> list[Any]:
+def one_by_one(thunks: Sequence[Thunk], limit: int, lifetime: Lifetime) -> list[Any]:
     """Run branches or iterations in turn, in this thread. ``limit`` is how many may run at once."""
     return [thunk() for thunk in thunks]
 
@@ -64,19 +70,19 @@ class Services:
 
     :param clock: seconds since 1970.
     :param monotonic: seconds that only grow, to bound what an expression takes; never a simulated clock.
-    :param sleep: waits that many seconds.
+    :param sleep: waits that many seconds, or until the lifetime ends.
     :param random: a number from 0 to below 1.
     :param uuid: a new version 4 UUID.
-    :param together: runs branches and iterations, in turn or at once, and returns their results in order; raises what
-        the first failing one raised.
+    :param together: runs branches and iterations, in turn or at once, and returns their results in order. When one
+        fails it ends the lifetime that they share, so that the others end as well, and raises what that one raised.
     """
 
     clock: Callable[[], float]
     monotonic: Callable[[], float]
-    sleep: Callable[[float], None]
+    sleep: Callable[[float, Lifetime], None]
     random: Callable[[], float]
     uuid: Callable[[], str]
     invoke: Invoke = refuse
     run_distributed: RunDistributed | None = None
-    together: Callable[[Sequence[Thunk], int], list[Any]] = one_by_one
+    together: Callable[[Sequence[Thunk], int, Lifetime], list[Any]] = one_by_one
     limits: Limits = field(default=DEFAULT_LIMITS)

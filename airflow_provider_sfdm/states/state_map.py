@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import StatesRuntime
 from .jsonata_templates import compile_jsonata
+from .lifetime import Lifetime
 from .map_items import compile_items
 from .numbers_fields import Number, compile_number
 from .payloads import check_payload
@@ -25,7 +26,7 @@ MAX_CONCURRENCY = 40
 
 
 class InlineMap:
-    """An iteration that fails fails the state, with its own error."""
+    """An iteration that fails fails the state, with its own error, and aborts the others."""
 
     __slots__ = (
         "_concurrency",
@@ -67,21 +68,22 @@ class InlineMap:
         for limit in self._limits:
             limit(effective)
         items = self._items(effective)
-        execution.record(1)
-        runs = [partial(self._iterate, effective, index, value) for index, value in enumerate(items)]
+        execution.record()
         at_once = min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY) if self._overlap else 1
-        outputs = execution.services.together(runs, at_once)
-        execution.record(1)
+        with Lifetime(visit.run.lifetime) as lifetime:
+            runs = [partial(self._iterate, effective, lifetime, index, value) for index, value in enumerate(items)]
+            outputs = execution.services.together(runs, at_once, lifetime)
+        execution.record()
         check_payload(outputs, f"state/task '{self.name}'")
         return self._io.finish(visit, outputs)
 
-    def _iterate(self, effective: Visit, index: int, value: Any) -> Any:
+    def _iterate(self, effective: Visit, lifetime: Lifetime, index: int, value: Any) -> Any:
         run = effective.run
         item = {"Index": index, "Value": value}
         data = value if self._selector is None else select(self._selector, effective, item)
-        run.execution.record(1)
-        output = self._processor.run(Run(run.execution, dict(run.variables), item), data)
-        run.execution.record(1)
+        run.execution.record()
+        output = self._processor.run(Run(run.execution, dict(run.variables), item, lifetime), data)
+        run.execution.record()
         return output
 
 

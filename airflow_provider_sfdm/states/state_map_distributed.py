@@ -10,6 +10,7 @@ from ..core.paths import in_state
 from .failures import RUNTIME, NotInvokable, QueryEvaluationError, StateFailed
 from .identity import Identity
 from .jsonata_templates import compile_jsonata
+from .lifetime import Lifetime
 from .map_items import compile_items
 from .payloads import check_payload
 from .recovery import Recovery
@@ -40,6 +41,7 @@ class DistributedMapState:
     """Evaluates what depends on the workflow, and leaves the map run to ``services.run_distributed``."""
 
     __slots__ = (
+        "_blocks",
         "_express",
         "_fields",
         "_io",
@@ -52,7 +54,8 @@ class DistributedMapState:
         "retries",
     )
 
-    def __init__(self, source: Source, processor: Machine) -> None:
+    def __init__(self, source: Source, processor: Machine, *, blocks: bool) -> None:
+        """``blocks``: whether children mostly wait, for a service or for the clock."""
         self.name, self.retries = source.name, True
         self._io = source.io()
         self._items = compile_items(source, objects=True) if _evaluates_items(source) else None
@@ -62,6 +65,7 @@ class DistributedMapState:
         config = (source.fields.get("ItemProcessor") or source.fields["Iterator"])["ProcessorConfig"]
         self._express = config.get("ExecutionType") == "EXPRESS"
         self._processor = processor
+        self._blocks = blocks
         self._recovery = Recovery(source)
 
     def run(self, visit: Visit) -> tuple[Any, Following]:
@@ -88,7 +92,8 @@ class DistributedMapState:
             selector=None if selector is None else _bound(selector, effective),
             variables=visit.run.variables,
             run_child=self._children(visit),
-            context=effective.context,
+            blocks=self._blocks,
+            lifetime=visit.run.lifetime,
         )
         execution.record(3)
         try:
@@ -98,7 +103,7 @@ class DistributedMapState:
         check_payload(output, f"state/task '{self.name}'")
         return self._io.finish(visit, output)
 
-    def _children(self, visit: Visit) -> Callable[[Any], Any]:
+    def _children(self, visit: Visit) -> Callable[[Any, Lifetime], Any]:
         """What runs one child execution: an execution of its own, without the variables of this one."""
         from .machine import start
 
@@ -110,9 +115,10 @@ class DistributedMapState:
         )
         processor, label, express = self._processor, self._label, self._express
 
-        def run_child(data: Any) -> Any:
+        def run_child(data: Any, lifetime: Lifetime) -> Any:
             identity = parent.child(label, services.uuid(), services.uuid(), express=express)
-            return processor.run(Run(start(services, identity, data), {}), data)
+            with Lifetime(lifetime) as own:
+                return processor.run(Run(start(services, identity, data, own), {}), data)
 
         return run_child
 

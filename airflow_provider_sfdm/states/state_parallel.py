@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .lifetime import Lifetime
 from .payloads import check_payload
 from .recovery import Recovery
 from .state import Following, Source
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Parallel:
-    """A branch that fails fails the state, with its own error. Branches see variables and set only their own."""
+    """A branch that fails fails the state, with its own error, and aborts the others.
+
+    Branches see variables and set only their own.
+    """
 
     __slots__ = ("_at_once", "_branches", "_io", "_recovery", "name", "retries")
 
@@ -35,11 +39,13 @@ class Parallel:
     def _attempt(self, visit: Visit) -> Any:
         execution, run = visit.run.execution, visit.run
         arguments = self._io.arguments(self._io.effective(visit))
-        execution.record(1)
-        branches = [
-            partial(branch.run, Run(execution, dict(run.variables), run.item), arguments) for branch in self._branches
-        ]
-        outputs = execution.services.together(branches, self._at_once)
-        execution.record(1)
+        execution.record()
+        with Lifetime(run.lifetime) as lifetime:
+            branches = [
+                partial(branch.run, Run(execution, dict(run.variables), run.item, lifetime), arguments)
+                for branch in self._branches
+            ]
+            outputs = execution.services.together(branches, self._at_once, lifetime)
+        execution.record()
         check_payload(outputs, f"state/task '{self.name}'")
         return self._io.finish(visit, outputs)

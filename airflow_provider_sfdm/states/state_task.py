@@ -60,7 +60,15 @@ class Task:
         arguments = loads(encoded(self._io.arguments(effective)))
         timeout, heartbeat = _seconds(self._timeout, effective), _seconds(self._heartbeat, effective)
         credentials = None if self._credentials is None else self._credentials(effective)
-        call = TaskCall(self._language, effective.context, timeout, heartbeat, credentials)
+        call = TaskCall(
+            self._language,
+            effective.context,
+            timeout,
+            heartbeat,
+            credentials,
+            execution_seconds=execution.left(),
+            lifetime=visit.run.lifetime,
+        )
         execution.record(_EVENTS)
         begun = execution.services.clock()
         try:

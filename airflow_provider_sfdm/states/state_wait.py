@@ -34,7 +34,7 @@ class Wait:
     def run(self, visit: Visit) -> tuple[Any, Following]:
         io = self._io
         effective = io.effective(visit)
-        visit.run.execution.sleep(max(0.0, self._seconds(effective)))
+        visit.run.sleep(max(0.0, self._seconds(effective)))
         output = io.shape(visit, visit.input) if isinstance(io, JsonataIO) else pass_on(io, visit)
         return output, self._following
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfdm.core.jsonpath_syntax import PathSyntaxError, parse
 from airflow_provider_sfdm.runtime.distributed import run_distributed
 from airflow_provider_sfdm.states.identity import Identity
+from airflow_provider_sfdm.states.lifetime import Lifetime
 from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.services import Services
 from airflow_provider_sfdm.states.validate import check
@@ -45,7 +46,7 @@ class Clock:
     def now(self) -> float:
         return time.time() + self._ahead
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, lifetime: Lifetime) -> None:
         self._ahead += seconds
 
 

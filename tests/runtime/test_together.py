@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_sfdm.runtime.distributed import local_services
 from airflow_provider_sfdm.runtime.together import at_once
+from airflow_provider_sfdm.states.lifetime import Lifetime
 from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 
@@ -22,7 +23,7 @@ def test_results_are_in_order() -> None:
         time.sleep(0.02 * (3 - index))
         return index
 
-    assert at_once([partial(thunk, index) for index in range(3)], 3) == [0, 1, 2]
+    assert at_once([partial(thunk, index) for index in range(3)], 3, Lifetime()) == [0, 1, 2]
 
 
 def test_no_more_than_the_limit() -> None:
@@ -37,7 +38,7 @@ def test_no_more_than_the_limit() -> None:
         with lock:
             running -= 1
 
-    at_once([thunk] * 12, 3)
+    at_once([thunk] * 12, 3, Lifetime())
     assert most == 3
 
 
@@ -53,7 +54,7 @@ def test_what_has_not_begun_when_one_fails_never_does() -> None:
 
     rest = [partial(slow, index) for index in range(20)]
     with pytest.raises(ValueError, match="no"):
-        at_once([fails, *rest], 2)
+        at_once([fails, *rest], 2, Lifetime())
     assert len(begun) < 5
 
 
@@ -97,7 +98,7 @@ def test_levels_inside_of_levels_share_their_threads() -> None:
     def level(depth: int) -> int:
         nonlocal most
         if depth:
-            return sum(at_once([partial(level, depth - 1)] * 12, 12))
+            return sum(at_once([partial(level, depth - 1)] * 12, 12, Lifetime()))
         with lock:
             most = max(most, threading.active_count())
         time.sleep(0.001)

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_sfdm.runtime.distributed import run_distributed
 from airflow_provider_sfdm.states.identity import LOCAL, Identity
+from airflow_provider_sfdm.states.lifetime import Lifetime
 from airflow_provider_sfdm.states.limits import DEFAULT_LIMITS, Limits
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
 from airflow_provider_sfdm.states.seam import Invoke, TaskCall, TaskFailed
@@ -38,7 +39,7 @@ class World:
             limits=limits,
         )
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, lifetime: Lifetime) -> None:
         self.slept.append(seconds)
         self.now += seconds
 

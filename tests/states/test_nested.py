@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm.states.lifetime import Lifetime
 from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.services import Thunk
 from tests.states.helpers import Service, World, failing, failure, jsonata, machine, output
@@ -195,7 +196,7 @@ def test_branches_and_iterations_at_once() -> None:
     """Compiled definitions are shared by threads."""
     world = World()
 
-    def together(thunks: Sequence[Thunk], limit: int) -> list[Any]:
+    def together(thunks: Sequence[Thunk], limit: int, lifetime: Lifetime) -> list[Any]:
         with ThreadPoolExecutor(8) as pool:
             return [future.result() for future in [pool.submit(thunk) for thunk in thunks]]
 

@@ -9,6 +9,7 @@ from ...core.errors import StatesRuntime
 from ...core.json import dumps
 from ...states.seam import TaskCall
 from .arguments import TaskProblem
+from .bounds import Bounds
 from .clients import Clients
 
 
@@ -18,6 +19,7 @@ class Surroundings:
 
     clients: Clients
     call: TaskCall
+    bounds: Bounds
 
 
 class Task(Protocol):
@@ -31,6 +33,7 @@ class Task(Protocol):
         """Call the service.
 
         :raises TaskFailed: the call failed.
+        :raises ExecutionTimedOut, Aborted: it is over before it has ended.
         :raises StatesRuntime: the arguments cannot be used.
         """
         ...

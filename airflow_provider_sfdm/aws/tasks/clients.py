@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ ClientFactory = Callable[[str, Config], Any]
 _READ_TIMEOUTS = {"lambda": 15 * 60 + 30.0}
 _READ_TIMEOUT = 60.0
 _CONNECT_TIMEOUT = 10.0
+_BRIEF_TIMEOUT = 2.0
 
 # botocore makes some calls more comfortable than the API is, and Java does not: policies and templates are parsed,
 # user data is encoded (twice, if the author has done it already), listings ask for encoded keys.
@@ -46,11 +48,18 @@ class Clients:
         self._lock = threading.Lock()
 
     def once(self, service: str, timeout_seconds: float | None = None) -> Any:
-        """A client that calls once ("SDK Attempt Count: 1"); retrying is what the state's ``Retry`` says."""
+        """A client that calls once ("SDK Attempt Count: 1"); retrying is what the state's ``Retry`` says.
+
+        :param timeout_seconds: the task's. The client gives up somewhat later, so that few of them are needed.
+        """
         limit = _READ_TIMEOUTS.get(service, _READ_TIMEOUT)
         if timeout_seconds is not None:
-            limit = min(limit, timeout_seconds)
+            limit = min(limit, 2.0 ** max(0, math.floor(math.log2(timeout_seconds)) + 1))
         return self._client(service, limit, 1)
+
+    def brief(self, service: str) -> Any:
+        """A client for what is done while the process may be about to end."""
+        return self._client(service, _BRIEF_TIMEOUT, 2)
 
     def patient(self, service: str) -> Any:
         """A client for polling, where a throttled call is no failure of the task."""

@@ -16,7 +16,6 @@ no answer at all is ``<Service>.SdkClientException``.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,19 +25,17 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
-    ConnectTimeoutError,
     HTTPClientError,
-    ReadTimeoutError,
 )
 from botocore.model import OperationModel, Shape
 
 from ...core.errors import StatesError
+from ...states.failures import ExecutionTimedOut
+from ...states.lifetime import Aborted
 from ...states.seam import TaskFailed
 from ...storage.reasons import cause_to_show, without_secrets
 from .models import Service
 from .names import exception_v1, exception_v2
-
-TIMEOUT = "States.Timeout"
 
 # A service that refuses a signature repeats the request that it saw, with its token.
 _SIGNED = re.compile(
@@ -88,27 +85,18 @@ def failure_v2(error: ClientError, service: Service, operation: OperationModel) 
 
 
 @contextmanager
-def failures(
-    prefix: str, refused: Callable[[ClientError], TaskFailed], timeout_seconds: float | None
-) -> Iterator[None]:
+def failures(prefix: str, refused: Callable[[ClientError], TaskFailed]) -> Iterator[None]:
     """Around one call.
 
     :param refused: what a service's refusal becomes.
-    :param timeout_seconds: the task's; a call that gives up no sooner is the task's timeout, not the call's failure.
     """
-    began = time.monotonic()
     try:
         yield
     except ClientError as error:
         raise refused(error) from cause_to_show(error)
-    except (ReadTimeoutError, ConnectTimeoutError) as error:
-        # The limits of a client are in the same seconds, and its clock need not be ours.
-        if timeout_seconds is not None and time.monotonic() - began > 0.95 * timeout_seconds:
-            raise TaskFailed(TIMEOUT) from cause_to_show(error)
-        raise _client_side(prefix, error) from cause_to_show(error)
     except BotoCoreError as error:
         raise _client_side(prefix, error) from cause_to_show(error)
-    except (TaskFailed, StatesError):
+    except (TaskFailed, StatesError, ExecutionTimedOut, Aborted):
         raise
     except Exception as error:
         # Data that no request can be made of (a line break in a header, say) is refused below botocore, in many ways.

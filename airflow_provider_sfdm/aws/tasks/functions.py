@@ -7,13 +7,17 @@ with errorMessage, errorType and stackTrace. A function that raises ``TaskFailed
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...core.errors import ChildFailed
 from ...core.json import loads
+from ...core.processors import is_async
 from ...runtime.invocation import describe, encode_output, is_failure
+from ...states.lifetime import Lifetime
 from ...states.seam import TaskFailed
 from .arguments import TaskProblem
 from .calls import Surroundings
@@ -27,15 +31,26 @@ class PythonTask:
 
     def __init__(self, function: TaskFunction) -> None:
         self._function = function
+        self._is_async = is_async(function)
 
     def check(self, arguments: Any) -> list[TaskProblem]:
         return []
 
     def run(self, arguments: Any, surroundings: Surroundings) -> Any:
+        bounds = surroundings.bounds
+        if self._is_async:
+            # It can be ended wherever it awaits, and is: by the end of this block, whatever brings it about.
+            with Lifetime(surroundings.call.lifetime) as own:
+                return bounds.run(partial(self._call, arguments, own))
+        if bounds.seconds is not None:
+            return bounds.run(partial(self._call, arguments), to_its_end=True)
+        return self._call(arguments)
+
+    def _call(self, arguments: Any, lifetime: Lifetime | None = None) -> Any:
         try:
             result = self._function(arguments)
             if inspect.isawaitable(result):
-                result = asyncio.run(_awaited(result))
+                result = asyncio.run(_awaited(result, lifetime))
         except TaskFailed:
             raise
         except BaseException as exception:
@@ -52,5 +67,17 @@ class PythonTask:
             raise TaskFailed(failed.error, failed.cause) from failed
 
 
-async def _awaited(result: Any) -> Any:
-    return await result
+async def _awaited(result: Any, lifetime: Lifetime | None) -> Any:
+    if lifetime is None:
+        return await result
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(result)
+
+    def cancel() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
+            loop.call_soon_threadsafe(task.cancel)
+
+    key = lifetime.on_end(cancel)
+    try:
+        return await task
+    finally:
+        lifetime.forget(key)

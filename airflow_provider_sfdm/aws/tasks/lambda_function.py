@@ -75,10 +75,14 @@ class InvokeTask:
 
 
 def _invoke(request: dict[str, Any], surroundings: Surroundings, *, compact: bool) -> tuple[Mapping[str, Any], bytes]:
-    known, timeout = service("lambda"), surroundings.call.timeout_seconds
-    with failures(_SDK.prefix, lambda error: failure_v1(error, known, _SDK), timeout):
-        answer = surroundings.clients.once("lambda", timeout).invoke(**request)
-        payload: bytes = answer["Payload"].read()
+    known = service("lambda")
+
+    def call() -> tuple[Mapping[str, Any], bytes]:
+        answer = surroundings.clients.once("lambda", surroundings.bounds.seconds).invoke(**request)
+        return answer, answer["Payload"].read()
+
+    with failures(_SDK.prefix, lambda error: failure_v1(error, known, _SDK)):
+        answer, payload = surroundings.bounds.run(call)
     if "FunctionError" in answer:
         raise _function_failed(payload, compact=compact)
     return answer, payload

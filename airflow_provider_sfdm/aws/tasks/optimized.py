@@ -19,7 +19,7 @@ from .calls import Surroundings, refuse_arguments
 from .errors import FirstSdk, failure_v1, failures
 from .jobs import JOBS, Job
 from .models import service
-from .polling import Waiting
+from .polling import until_ended
 from .resources import OptimizedAction, unknown
 from .results import Results, sdk_metadata
 from .spelling import V1
@@ -87,13 +87,12 @@ class OptimizedTask:
     :raises Refused: there is no such integration.
     """
 
-    def __init__(self, resource: str, action: OptimizedAction, waiting: Waiting) -> None:
+    def __init__(self, resource: str, action: OptimizedAction) -> None:
         if action.action not in _ACTIONS.get(action.service, ()):
             raise unknown(resource)
         self._job = _job(resource, action)
         self._resource = resource
         self._pattern = action.pattern
-        self._waiting = waiting
         self._sdk = _SDKS[action.service]
         self._service = service(_BOTO3.get(action.service, action.service))
         operation = self._service.operation(action.action)
@@ -113,21 +112,20 @@ class OptimizedTask:
         request = reading.read(arguments, self._operation.input_shape)
         refuse_arguments(arguments, reading.problems, surroundings.call)
         self._change.request(request, surroundings.call)
-        began = self._waiting.clock()
-        timeout = surroundings.call.timeout_seconds
         results = Results(V1, self._resource)
-        with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk), timeout):
-            client = surroundings.clients.once(self._service.boto3_name, timeout)
-            answer = getattr(client, xform_name(self._operation.name))(**request)
+
+        def call() -> Any:
+            client = surroundings.clients.once(self._service.boto3_name, surroundings.bounds.seconds)
+            return getattr(client, xform_name(self._operation.name))(**request)
+
+        with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk)):
+            answer = surroundings.bounds.run(call)
             result = results.write(answer, self._operation.output_shape)
-        self._change.answer(result)
-        if self._job is None:
-            return result | sdk_metadata(answer)
-        with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk), None):
+            self._change.answer(result)
+            if self._job is None:
+                return result | sdk_metadata(answer)
             started = self._job.started(request, answer)
-            deadline = None if timeout is None else began + timeout
-            patient = surroundings.clients.patient(self._service.boto3_name)
-            ended = self._waiting.until_ended(self._job, patient, started, deadline)
+            ended = until_ended(self._job, self._service.boto3_name, started, surroundings)
             member = self._job.member(self._service.model)
             return self._job.outcome(results.write(ended, member), ended, self._pattern)
 

@@ -41,12 +41,16 @@ class SdkTask:
         reading = Arguments(V2)
         request = reading.read(arguments, self._operation.input_shape)
         refuse_arguments(arguments, reading.problems, surroundings.call)
-        timeout = surroundings.call.timeout_seconds
         known, operation = self._service, self._operation
-        with failures(known.name, lambda error: failure_v2(error, known, operation), timeout):
-            client = surroundings.clients.once(known.boto3_name, timeout)
+
+        def call() -> Any:
+            client = surroundings.clients.once(known.boto3_name, surroundings.bounds.seconds)
             answer = getattr(client, xform_name(operation.name))(**request)
+            # Here, as a body may be read with it.
             return Results(V2, self._resource).write(answer, operation.output_shape)
+
+        with failures(known.name, lambda error: failure_v2(error, known, operation)):
+            return surroundings.bounds.run(call)
 
 
 def _service(resource: str, name: str) -> Service:

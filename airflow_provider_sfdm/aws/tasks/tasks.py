@@ -10,12 +10,12 @@ from typing import Any
 from ...core.errors import StatesRuntime
 from ...states.seam import TaskCall
 from .arguments import TaskProblem, nested_too_deeply, template
+from .bounds import Bounds
 from .calls import Surroundings, Task
 from .clients import ClientFactory, Clients, boto3_client
 from .functions import PythonTask, TaskFunction
 from .lambda_function import FunctionTask, InvokeTask
 from .optimized import OptimizedTask
-from .polling import Waiting
 from .resources import FunctionArn, Refused, SdkAction, parse, unknown
 from .sdk import SdkTask
 
@@ -38,8 +38,8 @@ class Tasks:
     :param functions: Python functions by the Resource that names them. They go before everything else, so that a test
         may put a function in the place of an ARN.
     :param concurrency: how many tasks run at once, for the pools of connections.
-    :param sleep: waits between two looks at a job (``.sync``).
-    :param clock: seconds that only grow, for TimeoutSeconds.
+    :param sleep: waits between two looks at a job (``.sync``); default: until the task's lifetime ends, at most.
+    :param clock: seconds that only grow, for TimeoutSeconds and HeartbeatSeconds.
     """
 
     def __init__(
@@ -48,12 +48,13 @@ class Tasks:
         functions: Mapping[str, TaskFunction] | None = None,
         *,
         concurrency: int = 10,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clients = Clients(client, concurrency)
         self._functions = dict(functions or {})
-        self._waiting = Waiting(sleep, clock)
+        self._sleep = sleep
+        self._clock = clock
         self._known: dict[str, Task] = {}
         self._lock = threading.Lock()
 
@@ -61,6 +62,7 @@ class Tasks:
         """Run a task.
 
         :raises TaskFailed: the task failed.
+        :raises ExecutionTimedOut, Aborted: it is over before it has ended.
         :raises StatesRuntime: it could not be started, because of its arguments or what it asks for.
         """
         try:
@@ -71,7 +73,7 @@ class Tasks:
             raise StatesRuntime(_NO_CREDENTIALS)
         if nested_too_deeply(arguments):
             raise StatesRuntime(_TOO_DEEP)
-        return task.run(arguments, Surroundings(self._clients, call))
+        return task.run(arguments, Surroundings(self._clients, call, Bounds(call, self._clock, self._sleep)))
 
     def check(
         self, resource: str, arguments: Any = None, *, query_language: str = "JSONPath", credentials: Any = None
@@ -116,4 +118,4 @@ class Tasks:
             return SdkTask(resource, parsed)
         if parsed.service == "lambda":
             return InvokeTask(resource, parsed)
-        return OptimizedTask(resource, parsed, self._waiting)
+        return OptimizedTask(resource, parsed)

@@ -34,7 +34,7 @@ def test_clients_are_made_once_for_each_service_and_time_limit() -> None:
             tasks(FUNCTION + "f", {}, CALL)
             tasks(FUNCTION + "f", {}, TaskCall("JSONPath", {}, timeout_seconds=7))
             tasks(FUNCTION + "f", {}, TaskCall("JSONPath", {}, timeout_seconds=9000))
-    assert made == [("dynamodb", 60.0, 1), ("lambda", 930.0, 1), ("lambda", 7, 1)]
+    assert made == [("dynamodb", 60.0, 1), ("lambda", 930.0, 1), ("lambda", 8, 1)]
 
 
 def test_tasks_are_what_the_interpreter_calls() -> None:
