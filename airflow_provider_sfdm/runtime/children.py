@@ -1,37 +1,21 @@
-"""Runs child executions: one after another in a plain loop, or many at once on an event loop.
-
-Both drivers share the attempts, retries and outcomes; they differ in how they wait.
+"""Child executions: what one is given, how it may end, and what its policy is. Two drivers run them:
+:mod:`.one_by_one` in a plain loop, :mod:`.concurrent` many at once on an event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import contextvars
-import inspect
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.counters import ChildStatus
-from ..core.errors import ChildAborted, ChildExecutionFailed, StatesRuntime
+from ..core.errors import ChildExecutionFailed
 from ..core.json import loads
 from ..core.retry import Retrier
-from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failure
+from .invocation import TIMEOUT_ERROR
 from .per_item import ItemOutcomes
-from .retries import Retries
-from .stop import StopReason, StopSignal
-from .threads import DaemonThreads, NotJoined
-
-log = logging.getLogger(__name__)
-
-# A thread whose call timed out goes on. So many may (or as many as children run at once), then the next child waits
-# for one of them to end; if none does for so long, they are taken to hang for ever.
-_MAX_ABANDONED = 64
-_MIN_GIVE_UP_SECONDS = 5.0
+from .stop import StopSignal
 
 
 @dataclass(slots=True)
@@ -93,283 +77,18 @@ class ChildPolicy:
 OnEnd = Callable[[Child, Outcome], None]
 
 
-def _succeeded(start: float, output: Any, output_json: bytes) -> Outcome:
+def succeeded(start: float, output: Any, output_json: bytes) -> Outcome:
+    """A child that ends now, with this output."""
     return Outcome(ChildStatus.SUCCEEDED, start, time.time(), output, output_json)
 
 
-def _failed(start: float, error: str, cause: str, exception: BaseException) -> Outcome:
+def failed(start: float, error: str, cause: str, exception: BaseException) -> Outcome:
+    """A child that ends now, FAILED or TIMED_OUT by what it raised."""
     in_time = error != TIMEOUT_ERROR or isinstance(exception, ChildExecutionFailed)
     status = ChildStatus.FAILED if in_time else ChildStatus.TIMED_OUT
     return Outcome(status, start, time.time(), error=error, cause=cause)
 
 
-def _aborted(start: float, policy: ChildPolicy) -> Outcome:
+def aborted(start: float, policy: ChildPolicy) -> Outcome:
+    """A child that ends now because its map run did."""
     return Outcome(ChildStatus.ABORTED, start, time.time(), cause=policy.abort_cause)
-
-
-def run_one_by_one(
-    children: Iterator[Child], invoke: Invoke, policy: ChildPolicy, stop: StopSignal, on_end: OnEnd
-) -> None:
-    """Run children in this thread, in order, until there are no more or ``stop`` is set.
-
-    The fastest way for a function that computes; an attempt cannot be timed out here.
-    """
-    retriers, argument = policy.retry, policy.argument
-    while not stop.is_set():
-        child = next(children, None)
-        if child is None:
-            return
-        start = time.time()
-        retries = Retries(retriers) if retriers else None
-        while True:
-            try:
-                output = invoke(argument(child))
-                outcome = _succeeded(start, output, encode_output(output))
-            except ChildAborted:
-                outcome = _aborted(start, policy)
-            except BaseException as exception:
-                if not is_failure(exception):
-                    raise
-                error, cause = describe(exception)
-                delay = retries.delay(child.outcomes, error, cause) if retries else None
-                if delay is None:
-                    outcome = _failed(start, error, cause, exception)
-                elif _aborted_within(delay, policy, stop):
-                    outcome = _aborted(start, policy)
-                else:
-                    child.renew()
-                    continue
-            break
-        on_end(child, outcome)
-
-
-def _aborted_within(seconds: float, policy: ChildPolicy, stop: StopSignal) -> bool:
-    until = time.monotonic() + seconds
-    if not stop.wait(seconds):
-        return False
-    if policy.aborts(stop):
-        return True
-    time.sleep(max(0.0, until - time.monotonic()))
-    return False
-
-
-def run_concurrently(
-    children: Iterator[Child],
-    invoke: Invoke,
-    policy: ChildPolicy,
-    stop: StopSignal,
-    on_end: OnEnd,
-    *,
-    concurrency: int,
-    is_async: bool,
-) -> None:
-    """Run up to ``concurrency`` children at once: tasks of an event loop if ``is_async``, else threads.
-
-    Ends when there are no more children, or when ``stop`` is set and the running ones have ended: waiting tasks are
-    aborted if the policy says so; a thread cannot be stopped from outside and runs to its end (or to where it looks
-    whether it should: ChildAborted). When an event loop runs
-    in this thread already (a notebook's), the children run in another one while this thread waits.
-
-    Calls of ``invoke`` that timed out and do not end set ``stop`` once there are too many of them.
-    """
-    runner = _Concurrent(children, invoke, policy, stop, on_end, concurrency, is_async)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(runner.run())
-    else:
-        _run_in_thread(runner, stop)
-
-
-def _run_in_thread(runner: _Concurrent, stop: StopSignal) -> None:
-    context = contextvars.copy_context()
-    raised: list[BaseException] = []
-    ended = threading.Event()  # a join that was interrupted cannot be repeated before Python 3.13
-
-    def work() -> None:
-        try:
-            context.run(asyncio.run, runner.run())
-        except BaseException as error:  # it belongs to the thread that waits
-            raised.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=work, name="children", daemon=True).start()
-    try:
-        ended.wait()
-    except BaseException:  # Ctrl-C: nothing may go on behind the caller's back
-        stop.set(StopReason("States.TaskFailed", "the caller was interrupted", local=True))
-        ended.wait()
-        raise
-    if raised:
-        raise raised[0]
-
-
-class _Concurrent:
-    def __init__(
-        self,
-        children: Iterator[Child],
-        invoke: Invoke,
-        policy: ChildPolicy,
-        stop: StopSignal,
-        on_end: OnEnd,
-        concurrency: int,
-        is_async: bool,
-    ) -> None:
-        self._children = children
-        self._invoke = invoke
-        self._policy = policy
-        self._stop = stop
-        self._on_end = on_end
-        self._concurrency = concurrency
-        self._threads = None if is_async else DaemonThreads()
-        self._running: set[asyncio.Task[None]] = set()
-        self._max_abandoned = max(_MAX_ABANDONED, concurrency)
-        self._error: BaseException | None = None
-        self._cancelled = False
-        self._ended = False
-
-    async def run(self) -> None:
-        self._slots = asyncio.Semaphore(self._concurrency)
-        self._stopped = asyncio.Event()
-        self._settled = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(NotJoined())
-
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
-                loop.call_soon_threadsafe(self._on_stop)
-
-        self._stop.on_set(wake)
-        try:
-            while not self._stop.is_set() and self._error is None:
-                await self._slots.acquire()
-                await self._room()
-                if self._stop.is_set() or self._error is not None:
-                    break
-                # Reading is not awaited: a thread's round trip a child costs more than reading it.
-                child = next(self._children, None)
-                if child is None:
-                    break
-                task = asyncio.create_task(self._run(child))
-                self._running.add(task)
-                task.add_done_callback(self._done)
-            if self._running and self._error is None:
-                self._settled.clear()
-                await self._settled.wait()
-        finally:
-            self._ended = True
-            self._cancel_running()
-            if self._threads is not None:
-                self._threads.close()
-        if self._error is not None:
-            raise self._error
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._slots.release()
-        if not task.cancelled() and task.exception() is not None and self._error is None:
-            self._error = task.exception()
-        if not self._running or self._error is not None:
-            self._settled.set()
-            if self._threads is not None:
-                self._threads.changed.set()
-
-    def _on_stop(self) -> None:
-        self._stopped.set()
-        if self._threads is not None:
-            self._threads.changed.set()
-        elif self._policy.aborts(self._stop):
-            # Not at once: a task that has not begun yet would end without a trace of its child.
-            asyncio.get_running_loop().call_soon(self._cancel_running)
-
-    def _cancel_running(self) -> None:
-        self._cancelled = True
-        for task in self._running:
-            task.cancel()
-
-    async def _run(self, child: Child) -> None:
-        start = time.time()
-        try:
-            outcome = await self._attempts(child, start)
-        except asyncio.CancelledError:
-            outcome = _aborted(start, self._policy)
-        except BaseException:
-            # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others.
-            self._ended = self._cancelled = True
-            raise
-        if not self._ended:
-            self._on_end(child, outcome)
-
-    async def _attempts(self, child: Child, start: float) -> Outcome:
-        if self._policy.aborts(self._stop):  # it was set before this task had its first turn
-            return _aborted(start, self._policy)
-        retries = Retries(self._policy.retry)
-        while True:
-            timeout = asyncio.timeout(self._policy.timeout)
-            try:
-                async with timeout:
-                    output = await self._call(child)
-                return _succeeded(start, output, encode_output(output))
-            except ChildAborted:
-                return _aborted(start, self._policy)
-            except BaseException as exception:
-                if not is_failure(exception) or (self._cancelled and isinstance(exception, asyncio.CancelledError)):
-                    raise
-                if self._cancelled and not timeout.expired():
-                    return _aborted(start, self._policy)
-                failure, (error, cause) = exception, describe(exception)
-                if timeout.expired():  # whatever the function made of its cancellation
-                    error = TIMEOUT_ERROR
-                    cause = f"the child execution did not end within {self._policy.timeout:g} seconds"
-                    self._close_items(child, error, cause)
-                    if child.outcomes is not None and not child.outcomes.unfinished():  # it ended in that very moment
-                        done = child.outcomes.output()
-                        return _succeeded(start, done, done.to_json())
-            delay = retries.delay(child.outcomes, error, cause)
-            if delay is None:
-                return _failed(start, error, cause, failure)
-            await self._wait(delay)
-            room = await self._room()
-            if self._policy.aborts(self._stop):
-                return _aborted(start, self._policy)
-            if not room:
-                return _failed(start, error, cause, failure)
-            child.renew()
-
-    def _close_items(self, child: Child, error: str, cause: str) -> None:
-        """After a timeout a thread may still be writing outcomes: from here on it writes into a copy nobody reads."""
-        if child.outcomes is not None:
-            child.outcomes = child.outcomes.detached()
-            child.outcomes.fail_unfinished(error, cause)
-
-    async def _wait(self, seconds: float) -> None:
-        """Sleep before another attempt, but not past a stop that aborts the child."""
-        until = time.monotonic() + seconds
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), seconds)
-        if self._stop.is_set() and not self._policy.aborts(self._stop):
-            await asyncio.sleep(until - time.monotonic())
-
-    async def _room(self) -> bool:
-        """Wait until few enough abandoned calls are left for another one; False if the stop came first."""
-        threads = self._threads
-        while threads is not None and threads.abandoned > self._max_abandoned:
-            if self._stop.is_set() or self._error is not None:
-                return False
-            seconds = max(2 * (self._policy.timeout or 0.0), _MIN_GIVE_UP_SECONDS)
-            threads.changed.clear()
-            try:
-                await asyncio.wait_for(threads.changed.wait(), seconds)
-            except TimeoutError:
-                cause = f"{threads.abandoned} calls that timed out are still running; none ended in {seconds:g} seconds"
-                if self._stop.set(StopReason(StatesRuntime.error, cause)):
-                    log.error("%s: %s", StatesRuntime.error, cause)
-        return True
-
-    async def _call(self, child: Child) -> Any:
-        argument = self._policy.argument(child)
-        if self._threads is not None:
-            return await self._threads.call(self._invoke, argument)
-        result = self._invoke(argument)
-        return await result if inspect.isawaitable(result) else result

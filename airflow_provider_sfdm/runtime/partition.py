@@ -14,9 +14,11 @@ from ..core.errors import StatesError
 from ..core.summary import states_error
 from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
-from .children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one, whole
+from .children import Child, ChildPolicy, Outcome, whole
+from .concurrent import run_concurrently
 from .finish import result_folder
 from .folder import PLAN, MapRunFolder
+from .one_by_one import run_one_by_one
 from .plan import Partition, Plan
 from .processors import Invocation, InvocationFactory
 from .reading import partition_children

@@ -15,7 +15,9 @@ import pytest
 from airflow_provider_sfdm import Retrier
 from airflow_provider_sfdm.core.counters import ChildStatus
 from airflow_provider_sfdm.core.json import dumps
-from airflow_provider_sfdm.runtime.children import Child, ChildPolicy, Outcome, run_concurrently, run_one_by_one
+from airflow_provider_sfdm.runtime.children import Child, ChildPolicy, Outcome
+from airflow_provider_sfdm.runtime.concurrent import run_concurrently
+from airflow_provider_sfdm.runtime.one_by_one import run_one_by_one
 from airflow_provider_sfdm.runtime.per_item import ItemOutcomes, per_item_async
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 
@@ -238,8 +240,8 @@ def test_a_stop_of_this_attempt_alone_ends_a_wait_in_any_case(driver: str) -> No
 
 
 def hanging_threads(monkeypatch: pytest.MonkeyPatch, give_up: float) -> None:
-    monkeypatch.setattr("airflow_provider_sfdm.runtime.children._MAX_ABANDONED", 4)
-    monkeypatch.setattr("airflow_provider_sfdm.runtime.children._MIN_GIVE_UP_SECONDS", give_up)
+    monkeypatch.setattr("airflow_provider_sfdm.runtime.concurrent._MAX_ABANDONED", 4)
+    monkeypatch.setattr("airflow_provider_sfdm.runtime.concurrent._MIN_GIVE_UP_SECONDS", give_up)
 
 
 @pytest.mark.parametrize("retry", [(), (Retrier(error_equals=("States.ALL",), max_attempts=99),)], ids=["", "retry"])
