@@ -99,6 +99,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "64",
                         "default": "0",
                     },
+                    "checkpoint_seconds": {
+                        "description": (
+                            "How often a partition records what it has finished: the work that a killed task may\n"
+                            "have to do again. Each time costs an object in the storage of map runs.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "10",
+                        "default": "2",
+                    },
                 },
             }
         },

@@ -10,6 +10,7 @@ from ..compat import AIRFLOW_HOME, Context, conf
 from ..core.errors import InvalidDefinition
 from ..core.values import is_url
 from ..runtime.engine import DEFAULT_PARTITIONS
+from ..runtime.journal import CHECKPOINT_SECONDS
 
 SECTION = "sfdm"
 # Airflow's own default of [core] max_map_length, for a worker whose configuration lacks it.
@@ -61,6 +62,14 @@ def number_of_partitions(wanted: int | None) -> int:
     if number < 1:
         raise ValueError(f"[{SECTION}] partitions must be 0 (the default) or more, got {number}")
     return min(number, max_map_length())
+
+
+def checkpoint_seconds() -> float:
+    """How much finished work of a partition may be lost with its process: ``[sfdm] checkpoint_seconds``."""
+    seconds: float = conf.getfloat(SECTION, "checkpoint_seconds", fallback=CHECKPOINT_SECONDS)
+    if not 0 < seconds < 3600:
+        raise ValueError(f"[{SECTION}] checkpoint_seconds must be above 0 and below 3600, got {seconds:g}")
+    return seconds
 
 
 def max_map_length() -> int:

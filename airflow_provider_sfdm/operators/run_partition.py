@@ -17,6 +17,7 @@ from ..runtime.run import invocation_factory
 from ..runtime.stop import StopReason, StopSignal
 from ..storage import StorageError, open_folder
 from .authored import AuthoredMap
+from .places import checkpoint_seconds
 
 # The attribute is there before the task runs, too: an undefined name in the template would leave no label at all.
 MAP_INDEX_TEMPLATE = "{{ task.partition_label }}"
@@ -27,7 +28,7 @@ class RunPartitionOperator(BaseOperator):
 
     Children that fail do not fail the task: they are counted, and the tolerance decides about the whole map run.
     The task fails when the partition cannot be read or its results cannot be written; it is retried when the storage
-    was at fault. A retry of a partition that had ended runs nothing again.
+    was at fault. A retry goes on from what was recorded, and of a partition that had ended it runs nothing again.
 
     :param authored: the definition and the run's input.
     :param partition: one element of what read_items returned; goes through ``expand``.
@@ -69,6 +70,7 @@ class RunPartitionOperator(BaseOperator):
                 connections,
                 stop=self._stop,
                 on_progress=self._log_progress,
+                checkpoint_seconds=checkpoint_seconds(),
             )
         except (StatesError, InvalidDefinition) as error:
             if isinstance(error.__cause__, StorageError):
@@ -83,7 +85,7 @@ class RunPartitionOperator(BaseOperator):
 
     def on_kill(self) -> None:
         # Airflow calls this on SIGTERM and goes on with execute(), which then raises PartitionStopped: the task was
-        # cleared, or its worker is going away. The other partitions go on, and a retry starts this one over.
+        # cleared, or its worker is going away. The other partitions go on, and a retry goes on with this one.
         self._stop.set(StopReason("States.TaskFailed", "the task was stopped from outside", local=True))
 
     def _log_progress(self, items: Counts, executions: Counts) -> None:

@@ -7,6 +7,8 @@
         items.jsonl             the items, when the source cannot be pinned or sought in
         stop.json               there from the moment on which no further child may start, with the reason
         progress/<partition>/   one empty object a partition, whose *name* carries its counters
+        attempts/<partition>/   one empty object for each attempt at a partition, named with its number
+        journal/<partition>/    what a running partition has recorded of its children: see journal.py
         partitions/<n>.json     how partition n ended: counters, result files
         slots/, claims/, …      who is in flight, where children are no tasks of ours: see slots.py
         nested/                 map runs that children began themselves, each a folder like this one
@@ -16,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.counters import Counts
@@ -32,6 +34,8 @@ NESTED = "nested"
 _STOP = "stop.json"
 _PROGRESS = "progress/"
 _PARTITIONS = "partitions/"
+_ATTEMPTS = "attempts/"
+_JOURNAL = "journal/"
 # The order in which a progress object's name lists the counters of items, then of executions.
 _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
@@ -87,9 +91,8 @@ class MapRunFolder:
 
     def clear_progress(self, partition: int) -> None:
         """Forget what an attempt that did not end has published: its failures must not count again."""
-        for page in self.store.list(f"{_PROGRESS}{partition:05d}/"):
-            for info in page:
-                self.store.delete(info.key)
+        for key in list(self._keys(f"{_PROGRESS}{partition:05d}/")):
+            self.store.delete(key)
 
     def progress(self) -> dict[int, Progress]:
         """What every partition that has begun last published, by partition number."""
@@ -109,10 +112,45 @@ class MapRunFolder:
                     found[int(partition)] = (items, executions)
         return found
 
+    # -- attempts at a partition, and what they have recorded so far
+
+    def begin_attempt(self, partition: int) -> int:
+        """Begin the next attempt at a partition and return its number, from 0: from now on it is the newest."""
+        newest = self.newest_attempt(partition)
+        number = 0 if newest is None else newest + 1
+        while not self.store.put_if_absent(f"{_ATTEMPTS}{partition:05d}/{number:05d}", b""):
+            number += 1
+        return number
+
+    def newest_attempt(self, partition: int) -> int | None:
+        """The number of the newest attempt; None before the first, and after the partition has ended."""
+        keys = list(self._keys(f"{_ATTEMPTS}{partition:05d}/"))
+        return int(keys[-1].rpartition("/")[2]) if keys else None
+
+    def add_to_journal(self, partition: int, attempt: int, number: int, lines: bytes) -> None:
+        self.store.put(f"{_JOURNAL}{partition:05d}/{attempt:05d}-{number:08d}", lines)
+
+    def journal(self, partition: int) -> Iterator[bytes]:
+        """What was added to a partition's journal, in order of attempts."""
+        for key in self._keys(f"{_JOURNAL}{partition:05d}/"):
+            yield self.store.read(key)
+
+    def discard_attempts(self, partition: int) -> None:
+        """Of a partition that has ended neither is of use any more."""
+        for prefix in (_JOURNAL, _ATTEMPTS):
+            for key in list(self._keys(f"{prefix}{partition:05d}/")):
+                self.store.delete(key)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        for page in self.store.list(prefix):
+            for info in page:
+                yield info.key
+
     # -- how a partition ended
 
-    def write_partition(self, partition: int, content: Mapping[str, Any]) -> None:
-        self.write(f"{_PARTITIONS}{partition:05d}.json", content)
+    def write_partition(self, partition: int, content: Mapping[str, Any]) -> bool:
+        """Store how a partition ended, once; tells whether this was the first."""
+        return self.store.put_if_absent(f"{_PARTITIONS}{partition:05d}.json", dumps(content))
 
     def read_partition(self, partition: int) -> dict[str, Any] | None:
         return self.find(f"{_PARTITIONS}{partition:05d}.json")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.counters import Counts
+from ..core.counters import Counts, counted
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
@@ -18,6 +19,7 @@ from .children import Child, ChildPolicy, Outcome, whole
 from .concurrent import run_concurrently
 from .finish import result_folder
 from .folder import PLAN, MapRunFolder
+from .journal import Journal
 from .one_by_one import run_one_by_one
 from .plan import Partition, Plan
 from .processors import Invocation, InvocationFactory
@@ -52,7 +54,7 @@ class PartitionEnd:
 
 
 class PartitionStopped(Exception):
-    """This attempt of a partition was stopped from outside. It left nothing; another attempt starts it over."""
+    """This attempt of a partition was stopped from outside. It left no results; another attempt goes on."""
 
 
 def run_partition(
@@ -64,17 +66,21 @@ def run_partition(
     *,
     stop: StopSignal | None = None,
     on_progress: OnProgress | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> PartitionEnd:
     """Run partition ``index`` of the map run in ``folder`` and write its result files.
+
+    With ``checkpoint_seconds`` what is finished is recorded that often, and an attempt goes on from what those before
+    it have recorded; without, it begins at the beginning.
 
     Failures of items are data: they are recorded and counted. A data set that turns out to be malformed, missing or
     another than was planned stops the whole map run, after what is finished has been written, and is in ``error``.
     A partition that has ended before (its task died after that) is not run again: how it ended is returned.
 
-    :raises PartitionStopped: ``stop`` was set for this attempt alone.
+    :raises PartitionStopped: ``stop`` was set for this attempt alone, or another one has begun.
     :raises ResultWriterFailed: results could not be written; nothing of this partition is visible then.
     :raises StorageError: the map run's folder or the source could not be reached. Nothing of this partition is
-        visible then, the other partitions go on, and a retry starts this one over.
+        visible then, the other partitions go on, and a retry goes on from what was recorded.
     """
     began = time.monotonic()
     plan = Plan.from_dict(folder.read(PLAN))
@@ -86,20 +92,26 @@ def run_partition(
     stop = stop or StopSignal()
     destination = open_folder(plan.destination.root, connections)
     output_type = plan.destination.output_type
-    files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions))
+    journal = None if checkpoint_seconds is None else Journal(folder, index, checkpoint_seconds, stop)
+    attempt = 0 if journal is None else journal.attempt
+    files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions), attempt)
     try:
-        run = _Running(definition, plan, partition, folder, files, stop, on_progress)
+        run = _Running(definition, plan, partition, folder, files, stop, on_progress, journal)
         # What is finished is stored before the watch exchanges the last progress, which may fail.
-        with run.watch:
+        with run.watch, journal or contextlib.nullcontext():
             run.children(invocation, connections)
             if stop.reason is not None and stop.reason.local:
                 raise PartitionStopped(stop.reason.cause)
             files.close()
             content = run.recorder.content(files)
-            folder.write_partition(index, content | _stored_stop(stop.reason, run.error))
+            if not folder.write_partition(index, content | _stored_stop(stop.reason, run.error)):
+                files.remove()
+                raise PartitionStopped("another attempt at this partition has ended it")
     except BaseException:
         files.abort()
         raise
+    if journal is not None:
+        folder.discard_attempts(index)
     recorder = run.recorder
     seconds = time.monotonic() - began
     return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.reason, run.error)
@@ -131,8 +143,10 @@ class _Running:
         files: ResultFiles,
         stop: StopSignal,
         on_progress: OnProgress | None,
+        journal: Journal | None,
     ) -> None:
-        self.recorder = Recorder(plan, partition, files)
+        self.recorder = Recorder(plan, partition, files, journal)
+        self._journal = journal
         self.error: StatesError | None = None
         self._definition = definition
         self._plan = plan
@@ -148,7 +162,7 @@ class _Running:
         with Lifetime() as lifetime:
             ready = invocation(self._partition.concurrency, self._plan, self._folder, lifetime)
             source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
-            children = self._readable(source)
+            children = self._readable(self._unfinished(source))
             policy = self._policy(ready)
             self._stop.on_set(lambda: lifetime.end() if policy.aborts(self._stop) else None)
             try:
@@ -198,6 +212,18 @@ class _Running:
             return self._partition.concurrency
         sensible = _DEFAULT_OVERLAP if ready.is_async or ready.blocks else 1
         return min(sensible, self._partition.concurrency)
+
+    def _unfinished(self, children: Iterator[Child]) -> Iterator[Child]:
+        """The children that no earlier attempt has recorded; what it has is counted and written."""
+        first, done, number = self._partition.first_child, bytearray(self._partition.children), 0
+        for entry in self._journal.recorded() if self._journal is not None else ():
+            self.recorder.restore(entry)
+            done[entry.index - first] = 1
+            number += 1
+        if not number:
+            return children
+        log.info("Going on: %s of %s have ended before", f"{number:,}", counted(len(done), "child execution"))
+        return (child for child in children if not done[child.index - first])
 
     def _readable(self, children: Iterator[Child]) -> Iterator[Child]:
         """The children, up to a place where the data cannot be read: that stops the map run, and is kept."""

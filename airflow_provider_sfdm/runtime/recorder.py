@@ -14,6 +14,7 @@ from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
 from .children import Child, Outcome
 from .invocation import PAYLOAD_LIMIT
+from .journal import Entry, Journal
 from .order import InOrder
 from .plan import Partition, Plan
 from .result_files import ResultFiles, StatusFiles
@@ -32,7 +33,8 @@ _Entries = tuple[tuple[StatusFiles, tuple[bytes, ...]], ...]
 class Recorder:
     """Called with every child that ended; writes records in start order (see ``InOrder``)."""
 
-    def __init__(self, plan: Plan, partition: Partition, files: ResultFiles) -> None:
+    def __init__(self, plan: Plan, partition: Partition, files: ResultFiles, journal: Journal | None = None) -> None:
+        """:param journal: where every child that ended is told, besides."""
         self.items = Counts(pending=partition.items, total=partition.items)
         self.executions = Counts(pending=partition.children, total=partition.children)
         self.errors: Counter[str] = Counter()
@@ -42,6 +44,7 @@ class Recorder:
         self._output_bytes = 0
         self._pending_items = self._pending_children = 0  # of those that have a record
         self._files = files
+        self._journal = journal
         self._transformation = plan.destination.transformation
         self._records = RecordFormat(plan.map_run, express=plan.express)
         self._keeps_records = self._transformation is Transformation.NONE
@@ -53,17 +56,36 @@ class Recorder:
 
     def ended(self, child: Child, outcome: Outcome) -> None:
         """Count a child that ended and write its record."""
-        self.executions.end(outcome.status, 1)
         succeeded = child.items if outcome.status is ChildStatus.SUCCEEDED else 0
         if child.outcomes is not None:
             succeeded = len(child.outcomes.outputs)
-        self.items.end(ChildStatus.SUCCEEDED, succeeded)
-        if succeeded < child.items:
-            self.items.end(outcome.status, child.items - succeeded)
-            self._note_failure(child, outcome)
+        self._count(child.items, succeeded, outcome.status, outcome.error)
+        if succeeded < child.items and outcome.error is not None:
+            self._log_failure(child, outcome.error, outcome.cause or "")
         entries = self._entries(child, outcome)
-        at_once = self._order.is_next(child.index)
-        self._order.put(child.index, entries, 0 if at_once else sum(sum(map(len, found)) for _, found in entries))
+        if self._journal is not None:
+            results = tuple((files.status, elements) for files, elements in entries)
+            self._journal.add(Entry(child.index, child.items, succeeded, outcome.status, outcome.error, results))
+        self._put(child.index, entries)
+
+    def restore(self, entry: Entry) -> None:
+        """Count and write a child that an earlier attempt has recorded."""
+        self.items.start(entry.items)
+        self.executions.start(1)
+        self._count(entry.items, entry.succeeded, entry.status, entry.error)
+        self._put(entry.index, tuple((self._files.of(status), elements) for status, elements in entry.results))
+
+    def _count(self, items: int, succeeded: int, status: ChildStatus, error: str | None) -> None:
+        self.executions.end(status, 1)
+        self.items.end(ChildStatus.SUCCEEDED, succeeded)
+        if succeeded < items:
+            self.items.end(status, items - succeeded)
+            if error is not None and (error in self.errors or len(self.errors) < MAX_ERROR_NAMES):
+                self.errors[error] += 1
+
+    def _put(self, index: int, entries: _Entries) -> None:
+        at_once = self._order.is_next(index)
+        self._order.put(index, entries, 0 if at_once else sum(sum(map(len, found)) for _, found in entries))
 
     def content(self, files: ResultFiles) -> dict[str, Any]:
         """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
@@ -88,14 +110,10 @@ class Recorder:
         self._pending_items += child.items
         self._pending_children += 1
 
-    def _note_failure(self, child: Child, outcome: Outcome) -> None:
-        if outcome.error is None:
-            return
-        if outcome.error in self.errors or len(self.errors) < MAX_ERROR_NAMES:
-            self.errors[outcome.error] += 1
+    def _log_failure(self, child: Child, error: str, cause: str) -> None:
         number = self.executions.unsuccessful
         if number <= MAX_LOGGED_FAILURES:
-            _log_failure(child, outcome.error, outcome.cause or "")
+            _log_failure(child, error, cause)
             if number == MAX_LOGGED_FAILURES:
                 log.warning("Further failures of this partition are only counted; all are in its FAILED file")
 

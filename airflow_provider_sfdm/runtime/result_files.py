@@ -12,6 +12,7 @@ from ..storage.base import ObjectStore, ObjectWriter, StorageError
 
 # Handing bytes on in blocks: a call a record would cost more than the record.
 _BLOCK_BYTES = 256 * 1024
+_FILES_OF_AN_ATTEMPT = 1000
 
 
 @contextlib.contextmanager
@@ -25,8 +26,8 @@ def _writing() -> Iterator[None]:
 class StatusFiles:
     """The files of one status. Created with the first record; past 5 GB the next begins.
 
-    File numbers are ``partition + k * partitions``, so that partitions never meet. Everything raises
-    ResultWriterFailed when the destination refuses.
+    File numbers are ``partition + k * partitions``, so that partitions never meet; those of another attempt begin
+    beyond, so that two of one partition never do. Everything raises ResultWriterFailed when the destination refuses.
     """
 
     def __init__(
@@ -37,13 +38,14 @@ class StatusFiles:
         output_type: OutputType,
         partition: int,
         partitions: int,
+        attempt: int = 0,
         max_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         self._store = store
         self._folder = folder
-        self._status = status
+        self.status = status
         self._jsonl = output_type is OutputType.JSONL
-        self._number = partition
+        self._number = partition + attempt * _FILES_OF_AN_ATTEMPT * partitions
         self._step = partitions
         self._max_bytes = max_bytes
         self._writer: ObjectWriter | None = None
@@ -72,7 +74,7 @@ class StatusFiles:
     def _write_out(self) -> None:
         with _writing():
             if self._writer is None:
-                self._key = f"{self._folder}/{result_key(self._status, self._number, self._jsonl)}"
+                self._key = f"{self._folder}/{result_key(self.status, self._number, self._jsonl)}"
                 self._writer = self._store.create(self._key)
             self._writer.write(b"".join(self._buffer))
         self._buffer.clear()
@@ -98,17 +100,32 @@ class StatusFiles:
             self._writer.abort()
             self._writer = None
 
+    def remove(self) -> None:
+        """Delete the files that were finished."""
+        for file in self.files:
+            self._store.delete(file.key)
+
 
 class ResultFiles:
     """A partition's three kinds of result files; its user calls ``close``, or ``abort`` after an exception."""
 
     def __init__(
-        self, store: ObjectStore, folder: str, output_type: OutputType, partition: int, partitions: int
+        self,
+        store: ObjectStore,
+        folder: str,
+        output_type: OutputType,
+        partition: int,
+        partitions: int,
+        attempt: int = 0,
     ) -> None:
         self.succeeded, self.failed, self.pending = (
-            StatusFiles(store, folder, status, output_type, partition, partitions)
+            StatusFiles(store, folder, status, output_type, partition, partitions, attempt)
             for status in ("SUCCEEDED", "FAILED", "PENDING")
         )
+
+    def of(self, status: str) -> StatusFiles:
+        """The files of one status."""
+        return next(files for files in self._all if files.status == status)
 
     @property
     def _all(self) -> tuple[StatusFiles, ...]:
@@ -125,3 +142,8 @@ class ResultFiles:
     def abort(self) -> None:
         for status_files in self._all:
             status_files.abort()
+
+    def remove(self) -> None:
+        """Take back what was written: somebody else's results count."""
+        for status_files in self._all:
+            status_files.remove()

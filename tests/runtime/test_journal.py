@@ -1,0 +1,383 @@
+"""Partitions that are killed, beaten to it, or left without storage: another attempt goes on, no child counts twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sfdm import DistributedMap, ItemBatcher, MapRunSummary, PythonFunction, ResultWriter, WriterConfig
+from airflow_provider_sfdm.core.counters import ChildStatus
+from airflow_provider_sfdm.runtime.engine import plan_map_run
+from airflow_provider_sfdm.runtime.finish import write_results
+from airflow_provider_sfdm.runtime.folder import MapRunFolder
+from airflow_provider_sfdm.runtime.journal import Entry, Journal, _decoded
+from airflow_provider_sfdm.runtime.partition import PartitionStopped, run_partition
+from airflow_provider_sfdm.runtime.run import invocation_factory
+from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
+from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage.base import StorageError
+from tests.runtime.helpers import records
+
+CONNECTIONS = Connections()
+ITEMS = 400
+
+
+class Planned:
+    """A map run of one partition that is planned, and can be attempted as often as wanted."""
+
+    def __init__(self, folder: Path, function: Any, **fields: Any) -> None:
+        self.root = folder
+        writer = ResultWriter(url=(folder / "results").as_uri(), writer_config=WriterConfig())
+        fields = {"tolerated_failure_percentage": 100, "result_writer": writer, **fields}
+        self.definition = DistributedMap(item_processor=function, **fields)
+        self.folder, self.plan = plan_map_run(
+            self.definition,
+            name="map",
+            storage=(folder / "runs").as_uri(),
+            connections=CONNECTIONS,
+            run_input=list(range(ITEMS)),
+            partitions=1,
+            at_once=1,
+        )
+
+    def attempt(self, function: Any = None, seconds: float = 0.05, **options: Any) -> Any:
+        definition = self.definition
+        if function is not None:
+            definition = DistributedMap(item_processor=function, item_batcher=definition.item_batcher)
+        ready = invocation_factory(definition, CONNECTIONS)
+        return run_partition(self.definition, self.folder, 0, ready, CONNECTIONS, checkpoint_seconds=seconds, **options)
+
+    def end(self) -> MapRunSummary:
+        return write_results(self.folder, open_folder(self.plan.destination.root, CONNECTIONS))
+
+
+def ended(planned: Planned) -> list[Any]:
+    """The inputs of all records, whatever became of the child."""
+    summary = planned.end()
+    found = [json.loads(record["Input"]) for status in ("SUCCEEDED", "FAILED") for record in records(summary, status)]
+    assert summary.item_counts.total == summary.item_counts.results_written == ITEMS
+    return found
+
+
+class Interrupted(KeyboardInterrupt):
+    """What Airflow raises in the main thread when it ends a task."""
+
+
+def breaking(after: int, seen: list[Any]) -> Callable[[Any], Any]:
+    """A function that fails for every tenth item, and is interrupted once it has run so often."""
+
+    def function(item: Any) -> Any:
+        if len(seen) == after:
+            raise Interrupted
+        seen.append(item)
+        if item % 10 == 0:
+            raise ValueError(item)
+        return {"done": item}
+
+    return function
+
+
+def test_an_interrupted_attempt_is_gone_on_with(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    planned = Planned(tmp_path, breaking(150, seen))
+    with pytest.raises(Interrupted):
+        planned.attempt()
+    planned.attempt(breaking(-1, seen))
+    assert sorted(seen) == list(range(ITEMS)), "each child ran once"
+    assert sorted(ended(planned)) == list(range(ITEMS))
+    counts = planned.end().execution_counts
+    assert (counts.succeeded, counts.failed) == (360, 40)
+    assert planned.end().errors == {"ValueError": 40}
+
+
+def test_results_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
+    def timeless(summary: MapRunSummary) -> list[Any]:
+        own = ("StartDate", "StopDate", "ExecutionArn", "StateMachineArn", "Name", "Cause")
+        return [
+            {name: value for name, value in record.items() if name not in own}
+            for status in ("SUCCEEDED", "FAILED")
+            for record in records(summary, status)
+        ]
+
+    disturbed, quiet = Planned(tmp_path / "a", breaking(37, [])), Planned(tmp_path / "b", breaking(-1, []))
+    for _ in range(5):
+        with pytest.raises(Interrupted):
+            disturbed.attempt(breaking(37, []))
+    disturbed.attempt(breaking(-1, []))
+    quiet.attempt()
+    assert timeless(disturbed.end()) == timeless(quiet.end())
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_outputs_that_are_returned(tmp_path: Path, batched: bool) -> None:
+    def double(item: Any) -> Any:
+        return item["Items"] if batched else item
+
+    calls: list[Any] = []
+
+    def breaks(item: Any) -> Any:
+        if len(calls) == 20:
+            raise Interrupted
+        calls.append(item)
+        return double(item)
+
+    batcher = ItemBatcher(max_items_per_batch=7) if batched else None
+    planned = Planned(tmp_path, breaks, item_batcher=batcher, result_writer=None)
+    with pytest.raises(Interrupted):
+        planned.attempt()
+    planned.attempt(double)
+    output = planned.end().output
+    assert (list(chain.from_iterable(output)) if batched else output) == list(range(ITEMS))
+
+
+def test_an_outcome_for_each_item(tmp_path: Path) -> None:
+    def function(item: Any) -> Any:
+        if item == 333:
+            raise Interrupted
+        if item % 10 == 0:
+            raise ValueError(item)
+        return item
+
+    def calm(item: Any) -> Any:
+        if item % 10 == 0:
+            raise ValueError(item)
+        return item
+
+    planned = Planned(
+        tmp_path, PythonFunction(function, per_item=True), item_batcher=ItemBatcher(max_items_per_batch=8)
+    )
+    with pytest.raises(Interrupted):
+        planned.attempt()
+    planned.attempt(PythonFunction(calm, per_item=True))
+    counts = planned.end().item_counts
+    assert (counts.succeeded, counts.failed) == (360, 40)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from airflow_provider_sfdm import DistributedMap, ResultWriter, WriterConfig
+from airflow_provider_sfdm.runtime.folder import MapRunFolder
+from airflow_provider_sfdm.runtime.partition import run_partition
+from airflow_provider_sfdm.runtime.run import invocation_factory
+from airflow_provider_sfdm.storage import Connections, open_folder
+
+root, url = Path(sys.argv[1]), sys.argv[2]
+log = open(root / "effects", "a", buffering=1)
+
+def effect(item):
+    log.write(f"{item}\\n")
+    time.sleep(0.002)
+    if item % 10 == 0:
+        raise ValueError(item)
+    return item
+
+writer = ResultWriter(url=(root / "results").as_uri(), writer_config=WriterConfig())
+definition = DistributedMap(item_processor=effect, tolerated_failure_percentage=100, result_writer=writer)
+connections = Connections()
+run_partition(definition, MapRunFolder(open_folder(url, connections)), 0,
+              invocation_factory(definition, connections), connections, checkpoint_seconds=0.1)
+"""
+
+
+def test_processes_that_are_killed(tmp_path: Path) -> None:
+    """SIGKILL at random moments; what was recorded never runs again, and all of it is there once."""
+    planned, chance, kills = Planned(tmp_path, str), random.Random(7), 0
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), planned.folder.url]
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        with subprocess.Popen(command) as process:
+            try:
+                code = process.wait(0.5 + chance.random() * 0.8)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+                kills += 1
+                continue
+        assert code == 0
+        break
+    effects = Counter((tmp_path / "effects").read_text().split())
+    assert sorted(ended(planned)) == list(range(ITEMS))
+    assert set(effects) == set(map(str, range(ITEMS)))
+    repeated = sum(effects.values()) - ITEMS
+    assert kills >= 1
+    # A tenth of a second at 2 ms a child, and what it takes to store.
+    assert repeated <= 150 * kills
+
+
+def test_two_attempts_at_once(tmp_path: Path) -> None:
+    """The older one (its worker was taken for lost) ends by itself, and its results are nowhere."""
+    running, go_on = threading.Event(), threading.Event()
+
+    def slow(item: Any) -> Any:
+        if item == 5:
+            running.set()
+            assert go_on.wait(20)
+        time.sleep(0.01)
+        return "old"
+
+    planned, raised = Planned(tmp_path, slow), list[BaseException]()
+
+    def zombie() -> None:
+        try:
+            planned.attempt()
+        except PartitionStopped as stopped:
+            raised.append(stopped)
+
+    thread = threading.Thread(target=zombie)
+    thread.start()
+    assert running.wait(10)
+    planned.attempt(lambda item: "new")
+    go_on.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert "another attempt" in str(raised[0])
+    assert sorted(ended(planned)) == list(range(ITEMS))
+    files = [path for path in (tmp_path / "results").rglob("*.json") if path.name != "manifest.json"]
+    assert len(files) == 1, "the older one has left nothing behind"
+
+
+def test_the_attempt_that_ends_first_counts(tmp_path: Path) -> None:
+    """Both come to their end before either looks: one of them is the partition's end, with its files alone."""
+    barrier = threading.Barrier(2, timeout=20)
+
+    def function(item: Any) -> Any:
+        if item == ITEMS - 1:
+            barrier.wait()
+        return item
+
+    planned, outcomes = Planned(tmp_path, function), list[str]()
+
+    def attempt() -> None:
+        try:
+            planned.attempt(seconds=30)
+            outcomes.append("ended")
+        except PartitionStopped:
+            outcomes.append("stopped")
+
+    threads = [threading.Thread(target=attempt) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(outcomes) == ["ended", "stopped"]
+    assert sorted(ended(planned)) == list(range(ITEMS))
+
+
+def test_a_partition_that_has_ended_keeps_no_journal(tmp_path: Path) -> None:
+    planned = Planned(tmp_path, breaking(100, []))
+    with pytest.raises(Interrupted):
+        planned.attempt()
+    assert list(planned.folder.journal(0))
+    planned.attempt(str)
+    assert not list(planned.folder.journal(0))
+    assert planned.folder.newest_attempt(0) is None
+
+
+def test_a_short_partition_stores_nothing_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[Any] = []
+    monkeypatch.setattr(MapRunFolder, "add_to_journal", lambda *arguments: stored.append(arguments))
+    Planned(tmp_path, str).attempt(seconds=30)
+    assert stored == []
+
+
+class TestStorageFaults:
+    def test_a_hiccup(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned, seen, broken = Planned(tmp_path, str), list[Any](), [3]
+        add = MapRunFolder.add_to_journal
+
+        def flaky(self: MapRunFolder, *arguments: Any) -> None:
+            if broken[0]:
+                broken[0] -= 1
+                raise StorageError("s3://b", "slow down")
+            add(self, *arguments)
+
+        monkeypatch.setattr(MapRunFolder, "add_to_journal", flaky)
+
+        def function(item: Any) -> Any:
+            time.sleep(0.002)
+            return breaking(300, seen)(item)
+
+        with pytest.raises(Interrupted):
+            planned.attempt(function)
+        planned.attempt(breaking(-1, seen))
+        assert sorted(seen) == list(range(ITEMS))
+
+    def test_what_is_collected_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._MAX_BYTES", 10_000)
+        monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._FIRST_WAIT", 0.001)
+
+        def refuse(*arguments: Any) -> None:
+            raise StorageError("s3://b", "gone")
+
+        planned, seen = Planned(tmp_path, str), list[Any]()
+        with monkeypatch.context() as patch, pytest.raises(StorageError, match="gone"):
+            patch.setattr(MapRunFolder, "add_to_journal", refuse)
+            planned.attempt(breaking(-1, seen))
+        assert len(seen) < 100
+        planned.attempt(str)
+        assert sorted(ended(planned)) == list(range(ITEMS))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Callable[[], Journal]]:
+    folder = MapRunFolder(open_folder(tmp_path.as_uri(), CONNECTIONS))
+    yield lambda: Journal(folder, 3, 30, StopSignal())
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+ENTRIES = st.builds(
+    Entry,
+    st.integers(0, 10**9),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.sampled_from(ChildStatus),
+    st.none() | TEXT,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["SUCCEEDED", "FAILED"]),
+            st.lists(TEXT.map(lambda text: json.dumps(text, ensure_ascii=False).encode()), max_size=3).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+@given(st.lists(ENTRIES, max_size=5))
+def test_entries_are_read_as_they_were_written(entries: list[Entry]) -> None:
+    assert list(_decoded(b"".join(entry.encode() for entry in entries))) == entries
+
+
+def test_a_child_counts_once(journal: Callable[[], Journal]) -> None:
+    """As the first attempt that recorded it told."""
+    for _ in range(3):
+        attempt = journal()
+        attempt.add(Entry(7, 1, 1, ChildStatus.SUCCEEDED, None, (("SUCCEEDED", (b"%d" % attempt.attempt,)),)))
+        attempt.store()
+    assert [entry.results for entry in journal().recorded()] == [(("SUCCEEDED", (b"0",)),)]
+
+
+def test_an_older_attempt_stores_nothing_more(journal: Callable[[], Journal]) -> None:
+    older, newer = journal(), journal()
+    older.add(Entry(1, 1, 1, ChildStatus.SUCCEEDED, None, ()))
+    older.store()
+    assert list(journal().recorded()) == []
+    assert older._stop.reason == StopReason(
+        "States.TaskFailed", "another attempt at this partition has begun", local=True
+    )
+    assert newer._stop.reason is None
