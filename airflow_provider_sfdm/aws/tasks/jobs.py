@@ -152,6 +152,8 @@ class BatchJob(Job):
 class EcsTasks(Job):
     """A task of ECS or Fargate; failed if it could not start or one of its containers did not exit with 0.
 
+    Any of them, as seen on AWS: a sidecar that is killed (137) when the essential container has ended is a failure.
+
     Of several, all are waited for. ECS forgets a task an hour after its end; one that it does not know any more has not
     succeeded, for all that can be told.
     """

@@ -19,6 +19,7 @@ from moto.core.serialize import SERIALIZERS, SerializationContext
 from airflow_provider_sfdm.aws.tasks import Tasks
 from airflow_provider_sfdm.aws.tasks.arguments import Arguments
 from airflow_provider_sfdm.aws.tasks.models import Service, sdk_services, service
+from airflow_provider_sfdm.aws.tasks.names import exception_v2
 from airflow_provider_sfdm.aws.tasks.results import Results
 from airflow_provider_sfdm.aws.tasks.spelling import V1, V2, Spelling
 from airflow_provider_sfdm.states.seam import TaskFailed
@@ -100,6 +101,17 @@ class Stub:
         return AWSResponse(request.url, self.answer["status_code"], headers, raw)  # type: ignore[arg-type]
 
 
+def moto_model(known: Service) -> ServiceModel:
+    """moto serializes with shapes of its own."""
+    return ServiceModel(create_loader().load_service_model(known.boto3_name, "service-2"), known.boto3_name)
+
+
+def answered(model: ServiceModel, operation: OperationModel, answer: Any) -> dict[str, Any]:
+    """The HTTP answer that says it, or the exception."""
+    serializer = SERIALIZERS[operation.service_model.resolved_protocol]
+    return dict(serializer(model.operation_model(operation.name), SerializationContext("r-1")).serialize(answer))
+
+
 # One or two of each protocol, with bodies, headers, flattened lists, documents, unions and shapes that hold themselves.
 CALLED = [
     "cloudfront",
@@ -126,15 +138,11 @@ OF_THE_ANSWER = {"ContentType", "LocationConstraint", "Status", "StatusCode"}
 @pytest.mark.parametrize("name", CALLED)
 def test_a_call_and_its_answer(name: str) -> None:
     known, stub = service(SERVICES[name]), Stub()
-    tasks = Tasks(stub.client)
-    # moto serializes with shapes of its own.
-    model = ServiceModel(create_loader().load_service_model(known.boto3_name, "service-2"), known.boto3_name)
-    protocol = known.model.resolved_protocol
+    tasks, model = Tasks(stub.client), moto_model(known)
     found = {}
     for action, operation in operations(known):
         shape, output = operation.input_shape, operation.output_shape
-        serializer = SERIALIZERS[protocol](model.operation_model(operation.name), SerializationContext("r-1"))
-        stub.answer = dict(serializer.serialize(sample(output) if output else {}))
+        stub.answer = answered(model, operation, sample(output) if output else {})
         arguments = Results(V2, "r").write(sample(shape), shape) if shape else {}
         try:
             result = tasks(f"{SDK}{name}:{action}", arguments, CALL)
@@ -147,3 +155,27 @@ def test_a_call_and_its_answer(name: str) -> None:
             found[action] = f"{differing} of {json.dumps(result)}"
     assert found == {}
     assert stub.urls
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_every_error_has_its_name(name: str) -> None:
+    known, stub = service(SERVICES[name]), Stub()
+    tasks, model = Tasks(stub.client), moto_model(known)
+    action, operation = next(operations(known))
+    shape = operation.input_shape
+    arguments = Results(V2, "r").write(sample(shape), shape) if shape else {}
+    names, expected = [], []
+    for error in known.model.error_shapes:
+        raised = type(
+            error.name,
+            (Exception,),
+            {"code": error.metadata.get("error", {}).get("code", error.name), "message": "why"},
+        )()
+        stub.answer = answered(model, operation, raised)
+        with pytest.raises(TaskFailed, match=r"why \(Service: ") as failed:
+            tasks(f"{SDK}{name}:{action}", arguments, CALL)
+        names.append(failed.value.error)
+        # As SDK version 2 had it before the model did.
+        known_late = (name, error.name) == ("s3", "AccessDenied")
+        expected.append("S3.S3Exception" if known_late else f"{known.name}.{exception_v2(error.name)}")
+    assert names == expected

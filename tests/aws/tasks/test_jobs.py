@@ -239,7 +239,11 @@ def test_ecs() -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [ecs("STOPPED", 1, stoppedReason="why"), ecs("STOPPED", stopCode="TaskFailedToStart", stoppedReason="why")],
+    [
+        ecs("STOPPED", 1, stoppedReason="why"),
+        ecs("STOPPED", stopCode="TaskFailedToStart", stoppedReason="why"),
+        ecs("STOPPED", containers=[{"exitCode": 0}, {"name": "sidecar", "exitCode": 137}], stoppedReason="why"),
+    ],
 )
 def test_ecs_that_fails(end: dict[str, Any]) -> None:
     script = Script(("RunTask", ecs("PENDING")), ("DescribeTasks", end))
