@@ -175,8 +175,15 @@ class EcsTasks(Job):
 
     def stop(self, client: Any, started: Started) -> None:
         cluster = {"cluster": started["cluster"]} if "cluster" in started else {}
+        failed: Exception | None = None
         for task in started["tasks"]:
-            client.stop_task(task=task, **cluster)
+            try:
+                client.stop_task(task=task, **cluster)
+            except Exception as error:
+                # One that ECS has forgotten, say, must not keep the others running.
+                failed = error
+        if failed is not None:
+            raise failed
 
     def succeeded(self, job: Mapping[str, Any]) -> bool | None:
         if any(task.get("lastStatus") != "STOPPED" for task in job["tasks"]):

@@ -284,6 +284,16 @@ def test_an_ecs_task_that_is_forgotten_has_not_succeeded() -> None:
     assert len(cause["Tasks"]) == 1
 
 
+def test_all_ecs_tasks_are_stopped_though_one_cannot_be() -> None:
+    one, other = ecs("RUNNING")["tasks"][0], ecs("RUNNING", taskArn="arn:other")["tasks"][0]
+    both = {"tasks": [one, other], "failures": []}
+    gone = Answer({"__type": "InvalidParameterException", "message": "The referenced task was not found."}, 400)
+    looks: list[tuple[str, Any]] = [("DescribeTasks", both)] * 2
+    script = Script(("RunTask", both), *looks, ("StopTask", gone), ("StopTask", {"task": other}))
+    assert script.raised("ecs:runTask.sync", {**ECS, "Count": 2}, timeout=1).error == "States.Timeout"
+    assert [sent["task"] for sent in script.sent[-2:]] == ["arn:task", "arn:other"]
+
+
 STARTED_ECS = ecs("PENDING")
 # How each starts, the look at one that runs and at one that has ended, and how it is stopped.
 JOBS = [
