@@ -317,6 +317,9 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     own = {name: value for name, value in state.items() if name not in outside}
     if "ItemReader" in own:
         own.pop("ItemsPath", None)
+    # The map run's value leaves these expressions to its engine; compiling them must not be what refuses them.
+    for name in ("ItemReader", "ItemBatcher", "ResultWriter") if language == "JSONata" else ("ItemBatcher",):
+        template(state.get(name), f"{where}/{name}", found, jsonata=language == "JSONata")
     try:
         DistributedMap.from_asl(own, query_language=language)
     except InvalidDefinition as error:

@@ -104,6 +104,16 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
      ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor/States"]),
     (machine(A=_distributed()), ["/States/A/ItemProcessor.ProcessorConfig.ExecutionType"]),
     (machine(A={**_distributed(ExecutionType="STANDARD"), "Label": "a b"}), ["/States/A/Label"]),
+    (machine(A={**_distributed(ExecutionType="STANDARD"),
+                "ItemBatcher": {"MaxItemsPerBatch": 1, "BatchInput": {"a.$": "$.a b"}}}),
+     ["/States/A/ItemBatcher/BatchInput/a.$"]),
+    (jsonata(A={**_distributed(ExecutionType="STANDARD"),
+                "ItemBatcher": {"MaxItemsPerBatch": "{% 1 + %}"},
+                "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
+                               "Arguments": {"Bucket": "b", "Key": "{% 1 + %}"}},
+                "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Arguments": "{% 1 + %}"}}),
+     ["/States/A/ItemBatcher/MaxItemsPerBatch", "/States/A/ItemReader/Arguments/Key",
+      "/States/A/ResultWriter/Arguments"]),
 ]  # fmt: skip
 
 
