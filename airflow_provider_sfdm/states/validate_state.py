@@ -297,7 +297,7 @@ def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> b
         found.add(f"{where}/{field}", "must be given: an object with StartAt and States")
         return False
     config = processor.get("ProcessorConfig", {})
-    mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else config
+    mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else None
     if mode not in ("INLINE", "DISTRIBUTED"):
         found.add(f"{where}/{field}/ProcessorConfig", "Mode must be INLINE or DISTRIBUTED")
     elif mode == "DISTRIBUTED":

@@ -99,6 +99,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={**MAP, "MaxConcurrency": "x", "ToleratedFailurePercentage": 101}),
      ["/States/A/MaxConcurrency", "/States/A/ToleratedFailurePercentage"]),
     (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
+    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),  # type: ignore[dict-item]
+     ["/States/A/ItemProcessor/ProcessorConfig"]),
     (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
     (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
      ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor/States"]),
