@@ -161,6 +161,11 @@ def test_what_is_no_object(definition: object) -> None:
     assert [problem.location for problem in problems(definition)] == [""]
 
 
+@pytest.mark.parametrize("value", ["\ud800", "States.Hash('\ud800', 'MD5')", b"x"], ids=ascii)
+def test_what_is_no_json(value: object) -> None:
+    assert [problem.location for problem in problems(machine(A={**PASS, "Parameters": {"a.$": value}}))] == [""]
+
+
 def test_a_definition_that_is_too_deep() -> None:
     deep: Any = 1
     for _ in range(100_000):

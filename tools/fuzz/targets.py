@@ -74,6 +74,19 @@ def _is_json(value: Any) -> bool:
     return True
 
 
+def _of_valid(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A target for parts of a definition, which is refused as a whole where UTF-8 cannot write it."""
+
+    def checked(content: Any) -> None:
+        try:
+            json.dumps(content, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return
+        check(content)
+
+    return checked
+
+
 def path(text: str) -> None:
     for compile in (compile_path, compile_reference_path):
         try:
@@ -209,14 +222,14 @@ _DEFINITIONS = Target(definitions.DEFINITIONS, definitions.WORDS, definition)
 
 TARGETS: dict[str, Target] = {
     "path": Target(corpus.PATHS, corpus.PATH_WORDS, path),
-    "intrinsic": Target(corpus.INTRINSICS, corpus.INTRINSIC_WORDS, value),
-    "jsonata": Target(corpus.JSONATA, corpus.JSONATA_WORDS, jsonata),
+    "intrinsic": Target(corpus.INTRINSICS, corpus.INTRINSIC_WORDS, _of_valid(value)),
+    "jsonata": Target(corpus.JSONATA, corpus.JSONATA_WORDS, _of_valid(jsonata)),
     "timestamp": Target(corpus.TIMESTAMPS, corpus.TIMESTAMP_WORDS, timestamp),
-    "template": Target(corpus.TEMPLATES, corpus.TEMPLATE_WORDS, template),
-    "rule": Target(corpus.RULES, corpus.RULE_WORDS, rule),
+    "template": Target(corpus.TEMPLATES, corpus.TEMPLATE_WORDS, _of_valid(template)),
+    "rule": Target(corpus.RULES, corpus.RULE_WORDS, _of_valid(rule)),
     "definition": _DEFINITIONS,
     "map_state": Target(definitions.MAP_STATES, definitions.WORDS, map_state),
-    "task": Target(definitions.TASKS, definitions.TASK_WORDS, task),
+    "task": Target(definitions.TASKS, definitions.TASK_WORDS, _of_valid(task)),
     "reading": Target(documents.JSON, documents.JSON_WORDS, reading),
     "csv": Target(documents.CSV, documents.CSV_WORDS, csv_file),
     "jsonl": Target(documents.JSONL, documents.JSON_WORDS, jsonl_file),
