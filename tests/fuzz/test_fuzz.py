@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.fuzz.__main__ import repeat
+from tools.fuzz.__main__ import Fuzzing, repeat
 from tools.fuzz.findings import store
 from tools.fuzz.targets import NAMES, TARGETS, Target
 from tools.fuzz.worker import Input, Problem, made, problem_of
@@ -56,6 +59,21 @@ def test_a_finding_runs_again(
     assert path.name == "path-1-15.json"
     assert repeat(path) == 1
     assert "KeyError" in capsys.readouterr().out
+
+
+def _hangs_then_dies(seed: int, first: int, current: Any, results: Any) -> None:
+    current.value = first
+    if first == 0:
+        time.sleep(60)
+    os._exit(3)
+
+
+def test_what_hangs_or_dies_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.fuzz.__main__.HANGS", 1.0)
+    assert Fuzzing(1, tmp_path, _hangs_then_dies).run(8) >= 2
+    told = {path.name: json.loads(path.read_text())["problem"] for path in tmp_path.iterdir()}
+    assert told["path-1-0.json"] == ["took longer than 1 seconds"]
+    assert told["intrinsic-1-1.json"] == ["the process ended with 3"]
 
 
 def test_growth_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from .findings import FOLDER, load, store
@@ -23,8 +24,9 @@ _TOLD_EVERY = 5.0
 class Fuzzing:
     """One run: a worker, started again after each input that it does not survive."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, work: Callable[..., None] = work) -> None:
         self._seed = seed
+        self._work = work
         self._folder = folder
         self._context = multiprocessing.get_context("spawn")
         self._current = self._context.Value("q", -1, lock=False)
@@ -71,7 +73,7 @@ class Fuzzing:
     def _start(self) -> None:
         self._results, sender = self._context.Pipe(duplex=False)
         self._worker = self._context.Process(
-            target=work, args=(self._seed, self._first, self._current, sender), daemon=True
+            target=self._work, args=(self._seed, self._first, self._current, sender), daemon=True
         )
         self._worker.start()
         sender.close()

@@ -95,21 +95,16 @@ DEFINITIONS: tuple[dict[str, Any], ...] = (
 
 WORDS = (
     "Type", "Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map", "Next", "End", "StartAt",
-    "States", "Result", "Branches",
-    "ItemProcessor", "Iterator", "ProcessorConfig", "Mode", "INLINE", "DISTRIBUTED", "STANDARD", "EXPRESS",
-    "InputPath", "OutputPath",
-    "ResultPath", "Parameters", "ResultSelector", "ItemSelector", "ItemsPath", "Items", "MaxConcurrency",
-    "MaxConcurrencyPath", "Assign",
-    "Output", "Arguments", "QueryLanguage", "JSONata", "JSONPath", "Retry", "Catch", "ErrorEquals", "States.ALL",
-    "States.Timeout", "Boom",
-    "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "TimeoutSeconds",
-    "TimeoutSecondsPath", "Seconds",
-    "SecondsPath", "Timestamp", "TimestampPath", "Error", "Cause", "ErrorPath", "CausePath", "Comment", "Version",
-    "Resource", "Credentials",
-    "ToleratedFailureCount", "ToleratedFailurePercentage", "ItemBatcher", "ItemReader", "ResultWriter",
-    "ReaderConfig", "MaxItems",
-    "MaxItemsPath", "Bucket", "Key", "Prefix", "InputType", "CSV", "JSONL", "MANIFEST", "A", "B", "C", "L",
-    *PATHS, *INTRINSICS, *TIMESTAMPS, *(f"{{% {text} %}}" for text in JSONATA),
+    "States", "Result", "Branches", "ItemProcessor", "Iterator", "ProcessorConfig", "Mode", "INLINE", "DISTRIBUTED",
+    "STANDARD", "EXPRESS", "InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector", "ItemSelector",
+    "ItemsPath", "Items", "MaxConcurrency", "MaxConcurrencyPath", "Assign", "Output", "Arguments", "QueryLanguage",
+    "JSONata", "JSONPath", "Retry", "Catch", "ErrorEquals", "States.ALL", "States.Timeout", "Boom", "IntervalSeconds",
+    "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "TimeoutSeconds", "TimeoutSecondsPath",
+    "Seconds", "SecondsPath", "Timestamp", "TimestampPath", "Error", "Cause", "ErrorPath", "CausePath", "Comment",
+    "Version", "Resource", "Credentials", "ToleratedFailureCount", "ToleratedFailurePercentage", "ItemBatcher",
+    "ItemReader", "ResultWriter", "ReaderConfig", "MaxItems", "MaxItemsPath", "Bucket", "Key", "Prefix", "InputType",
+    "CSV", "JSONL", "MANIFEST", "A", "B", "C", "L", *PATHS, *INTRINSICS, *TIMESTAMPS,
+    *(f"{{% {text} %}}" for text in JSONATA),
 )  # fmt: skip
 
 TASKS: tuple[dict[str, Any], ...] = (
