@@ -318,8 +318,11 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     if "ItemReader" in own:
         own.pop("ItemsPath", None)
     # The map run's value leaves these expressions to its engine; compiling them must not be what refuses them.
-    for name in ("ItemReader", "ItemBatcher", "ResultWriter") if language == "JSONata" else ("ItemBatcher",):
+    known = len(found.problems)
+    for name in ("ItemReader", "ItemBatcher", "ResultWriter"):
         template(state.get(name), f"{where}/{name}", found, jsonata=language == "JSONata")
+    if len(found.problems) > known:
+        return
     try:
         DistributedMap.from_asl(own, query_language=language)
     except InvalidDefinition as error:
