@@ -15,6 +15,7 @@ from airflow_provider_sfdm.core.errors import StatesError
 from airflow_provider_sfdm.runtime.distributed import run_distributed
 from airflow_provider_sfdm.states.failures import ExecutionTimedOut, StateFailed
 from airflow_provider_sfdm.states.identity import LOCAL
+from airflow_provider_sfdm.states.lifetime import Aborted, Lifetime
 from airflow_provider_sfdm.states.limits import Limits
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 from airflow_provider_sfdm.states.services import DistributedRun, Services
@@ -57,7 +58,7 @@ class World:
         execution = Execution(self.services, *LOCAL.context(data, self._now))
         return Visit(Run(execution, {"v": {"a": [1, 2]}}), "S", data)
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, lifetime: Lifetime) -> None:
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"nobody can sleep for {seconds} seconds")
         self._now += min(seconds, 1e9)  # the clock must stay one that can be written as a date
@@ -73,13 +74,13 @@ class World:
             child = replace(request, run_child=self._watched(request.run_child))
             return run_distributed(f"{Path(name).as_uri()}/runs", connections)(child)
 
-    def _watched(self, run_child: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _watched(self, run_child: Callable[[Any, Lifetime], Any]) -> Callable[[Any, Lifetime], Any]:
         """A child whose defects are kept: the map run would take them for a failure of the child."""
 
-        def child(data: Any) -> Any:
+        def child(data: Any, lifetime: Lifetime) -> Any:
             try:
-                return run_child(data)
-            except (StateFailed, ExecutionTimedOut, StatesError):
+                return run_child(data, lifetime)
+            except (StateFailed, ExecutionTimedOut, StatesError, Aborted):
                 raise
             except Exception as defect:
                 self.defects.append(defect)

@@ -424,7 +424,5 @@ def test_a_stop_that_fails_does_not_hide_the_timeout(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refusal = Answer({"__type": "AccessDeniedException", "message": "no"}, 400)
-    assert (
-        Script(start, runs, (stop[0], refusal)).raised(resource, arguments, timeout=1).error == "States.Timeout"
-    )
+    assert Script(start, runs, (stop[0], refusal)).raised(resource, arguments, timeout=1).error == "States.Timeout"
     assert "could not be stopped" in caplog.text
