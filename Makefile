@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test fuzz check bench format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' \
@@ -27,6 +27,9 @@ demo: $(STAMP) ## map a function over 336,776 flights with a real Airflow on thi
 
 test: $(STAMP) ## run the tests; ARGS="tests/core -k csv" runs some of them
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(STAMP) ## random and broken input for all that reads some; ARGS="--minutes 10 --seed 1"
+	@nice $(BIN)/python -m tools.fuzz $(ARGS)
 
 check: $(STAMP) ## format, lint, types
 	@$(BIN)/ruff format --quiet --check --output-format concise . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from .definition import Definition
 from .options import DESCRIPTION, RUN, VALIDATE
 from .reading import STDIN, UsageProblem, read, read_or_parse
-from .world import AirflowClients, Clients, clients_of, functions, storage_url
+from .world import AirflowClients, Clients, clients_of, connections_of, functions, url_of
 
 if TYPE_CHECKING:
     from ..aws.tasks import Tasks
     from ..states.machine import Outcome
+    from ..storage import Connections
 
 SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     definition = Definition(read(options.definition), options.query_language)
     data = read_or_parse(options.input)
     clients = clients_of(options)
+    connections = connections_of(options, clients)
     # Standard output is for the result alone, whatever Python functions print.
     with contextlib.redirect_stdout(sys.stderr):
         tasks = _tasks(definition, options, clients)
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             for problem in found:
                 _complain(str(problem))
             return UNUSABLE
-        outcome = _outcome(definition, data, options, clients, tasks)
+        outcome = _outcome(definition, data, options, connections, tasks)
     told: dict[str, Any] = {"status": outcome.status.value}
     if outcome.status == "SUCCEEDED":
         told["output"] = outcome.output
@@ -94,7 +96,7 @@ def _outcome(
     definition: Definition,
     data: Any,
     options: argparse.Namespace,
-    clients: Clients | AirflowClients,
+    connections: Connections,
     tasks: Tasks | None,
 ) -> Outcome:
     from ..core.errors import InvalidDefinition
@@ -111,11 +113,11 @@ def _outcome(
         "arn:aws:iam::000000000000:role/local",
     )
     with contextlib.ExitStack() as stack:
-        storage = storage_url(options.storage)
+        storage = options.storage
         if storage is None:
             temporary = tempfile.TemporaryDirectory(prefix="sfdm-", ignore_cleanup_errors=True)
-            storage = f"file://{stack.enter_context(temporary)}"
-        services = local_services(tasks or refuse, storage, clients.connections())
+            storage = stack.enter_context(temporary)
+        services = local_services(tasks or refuse, url_of(storage), connections)
         try:
             machine = compile_machine(definition.machine, query_language=definition.query_language)
         except InvalidDefinition as error:

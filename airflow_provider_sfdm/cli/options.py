@@ -57,6 +57,11 @@ RUN = Command(
             "folder or URL that keeps the map runs of Distributed Maps (default: a temporary folder)",
             {"metavar": "URL"},
         ),
+        Option(
+            ("--bucket",),
+            "folder or URL that stands for an S3 bucket of Distributed Maps; it may be given more than once",
+            {"metavar": "NAME=FOLDER", "action": "append", "default": []},
+        ),
         Option(("--name",), "the execution's name (default: local)", {"metavar": "NAME", "default": "local"}),
         Option(("--profile",), "AWS profile", {"metavar": "NAME"}),
         Option(("--region",), "AWS region", {"metavar": "NAME"}),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from ..storage import Connections
+
+_BUCKET = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class Clients:
@@ -85,9 +89,36 @@ def clients_of(options: Namespace) -> Clients | AirflowClients:
     return AirflowClients(aws_conn_id)
 
 
-def storage_url(storage: str | None) -> str | None:
-    """``--storage`` as a URL: a path is taken from where the command runs."""
-    return storage if storage is None or "://" in storage else Path(storage).absolute().as_uri()
+def url_of(place: str) -> str:
+    """A folder or URL as a URL: a path is taken from where the command runs."""
+    return place if "://" in place else Path(place).absolute().as_uri()
+
+
+def connections_of(options: Namespace, clients: Clients | AirflowClients) -> Connections:
+    """How Distributed Maps reach their data, with ``--bucket``. Raises UsageProblem."""
+    connections = clients.connections()
+    return replace(connections, buckets=_buckets(options.bucket, connections)) if options.bucket else connections
+
+
+def _buckets(given: list[str], connections: Connections) -> dict[str, str]:
+    """What stands for a bucket, by the bucket's name."""
+    from ..storage import StorageError, open_folder
+
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, place = text.partition("=")
+        if not (_BUCKET.fullmatch(name) and equals and place):
+            raise UsageProblem(f"--bucket {text}: write NAME=FOLDER or NAME=URL")
+        if name in found:
+            raise UsageProblem(f"--bucket {text}: {name} is given twice")
+        if "://" not in place and not Path(place).is_dir():
+            raise UsageProblem(f"--bucket {text}: {place} is no folder")
+        found[name] = url_of(place)
+        try:
+            open_folder(found[name], connections)
+        except StorageError as error:
+            raise UsageProblem(f"--bucket {text}: {error.reason}") from None
+    return found
 
 
 def functions(references: list[str]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Batching:
             raise InvalidDefinition("ItemBatcher.MaxInputBytesPerBatch", f"must be at least 1, not {self.max_bytes}")
         if not self.batched and (self.batch_input is not UNSET or self.max_items is not None):
             raise InvalidDefinition("ItemBatcher", "an unbatched input has neither MaxItemsPerBatch nor BatchInput")
+        if self.max_items is not None:  # an item takes a byte at least, and what counts items takes 64 bits
+            object.__setattr__(self, "max_items", min(self.max_items, MAX_PAYLOAD_BYTES))
         envelope = len(dumps(self.input_of([]))) if self.batched else 0
         object.__setattr__(self, "max_bytes", min(self.max_bytes, MAX_PAYLOAD_BYTES))
         object.__setattr__(self, "envelope_bytes", envelope)

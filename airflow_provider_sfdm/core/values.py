@@ -125,6 +125,10 @@ def check_text(value: object, field: str, *, required: bool = False) -> None:
         raise InvalidDefinition(field, f"must be a string or JsonPath.string_at(…), got {shown(value)}")
     if not value:
         raise InvalidDefinition(field, "must not be empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidDefinition(field, f"must be text that UTF-8 can write, got {value!a}") from None
 
 
 def check_string(value: object, field: str, what: str) -> None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.errors import StatesRuntime
 from .limits import MAX_NESTING
-from .payloads import nesting
+from .payloads import encoded, nesting
 from .problems import Found, InvalidMachine, Problem
 from .validate_state import following_names, validate_state
 
@@ -41,6 +42,10 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
         return [Problem("", "a definition must be an object")]
     if nesting(definition) > MAX_NESTING:
         return [Problem("", f"the definition is nested deeper than {MAX_NESTING} levels")]
+    try:
+        encoded(definition)
+    except StatesRuntime as error:  # half of a surrogate pair, say: nothing could be hashed, sent or stored
+        return [Problem("", error.cause)]
     found = Found()
     if processor:
         _Validation(found, definition.get("QueryLanguage", query_language)).list_of_states(definition, "", _PROCESSOR)

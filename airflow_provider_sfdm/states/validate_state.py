@@ -297,7 +297,7 @@ def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> b
         found.add(f"{where}/{field}", "must be given: an object with StartAt and States")
         return False
     config = processor.get("ProcessorConfig", {})
-    mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else config
+    mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else None
     if mode not in ("INLINE", "DISTRIBUTED"):
         found.add(f"{where}/{field}/ProcessorConfig", "Mode must be INLINE or DISTRIBUTED")
     elif mode == "DISTRIBUTED":
@@ -317,6 +317,12 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     own = {name: value for name, value in state.items() if name not in outside}
     if "ItemReader" in own:
         own.pop("ItemsPath", None)
+    # The map run's value leaves these expressions to its engine; compiling them must not be what refuses them.
+    known = len(found.problems)
+    for name in ("ItemReader", "ItemBatcher", "ResultWriter"):
+        template(state.get(name), f"{where}/{name}", found, jsonata=language == "JSONata")
+    if len(found.problems) > known:
+        return
     try:
         DistributedMap.from_asl(own, query_language=language)
     except InvalidDefinition as error:

@@ -2,6 +2,7 @@
 
 ========================  ==============================================================================
 ``s3://bucket/key``       ``S3Store``, through boto3 (imported when the first such URL is opened)
+(bucket mapped)           ``MappedBucket``: the folder or URL that ``Connections.buckets`` has for it
 ``file:///folder/name``   ``LocalStore``, plain files; an absolute path without a scheme means the same
 any other                 ``FsspecStore``, through fsspec
 ========================  ==============================================================================
@@ -15,9 +16,9 @@ and manifests. A signed URL of the web is read; ``shown_url`` is how it may be s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -33,6 +34,7 @@ from .base import (
     StorageError,
 )
 from .local import LocalStore
+from .mapped import MappedBucket
 from .reasons import cause_to_show, holds_credentials, is_web, one_line, shown_url, without_secrets
 
 if TYPE_CHECKING:
@@ -103,12 +105,15 @@ class Connections:
     * ``client(service, config)`` makes a client of any service, for the Task states of children.
     * ``filesystem(url)`` makes an fsspec file system and the path in it, as ``fsspec.core.url_to_fs`` does,
       which is the default. In Airflow: ``path = ObjectStoragePath(url); return path.fs, path.path``.
+    * ``buckets`` has the URLs of folders that stand for buckets: a definition that reads and writes S3 runs without
+      it. ExpectedBucketOwner is not looked at there. Other buckets are on S3.
     """
 
     s3_client: Callable[[str | None], S3Client] = _boto3_client
     filesystem: Callable[[str], tuple[AbstractFileSystem, str]] = _fsspec_filesystem
     lambda_client: Callable[[Config], LambdaClient] = _boto3_lambda_client
     client: Callable[[str, Config], Any] = _boto3_any_client
+    buckets: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_object(
@@ -213,10 +218,15 @@ def _s3_store(
     connections: Connections | None,
     expected_bucket_owner: str | None,
 ) -> ObjectStore:
+    connections = connections or Connections()
+    if bucket in connections.buckets:
+        # What stands for a bucket is taken as it is: were it looked up in turn, two could stand for each other.
+        inside = open_folder(connections.buckets[bucket], replace(connections, buckets={}))
+        return MappedBucket(inside, bucket, prefix, connection=connection)
     with _opening(url):
         from .s3 import S3Store
 
-        client = (connections or Connections()).s3_client(connection)
+        client = connections.s3_client(connection)
     return S3Store(client, bucket, prefix, expected_bucket_owner=expected_bucket_owner, connection=connection)
 
 

@@ -47,6 +47,13 @@ def test_run(machine: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capfd.readouterr().out) == {"status": "SUCCEEDED", "output": {"a": 1}}
 
 
+def test_run_with_buckets(machine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    given = ("--aws-conn-id", "some", "--bucket", f"a={tmp_path}")
+    assert _airflow("sfdm", "run", machine, *given, "--bucket", "b=nowhere") == 2
+    assert capfd.readouterr().err.endswith("sfdm: --bucket b=nowhere: nowhere is no folder\n")
+    assert _airflow("sfdm", "run", machine, *given) == 0
+
+
 def test_run_with_a_connection(machine: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert _airflow("sfdm", "run", machine, "--aws-conn-id", "some", "--region", "eu-west-1") == 2
     assert "leave out --profile" in capfd.readouterr().err

@@ -28,7 +28,7 @@ def _sessions() -> list[tuple[str, str]]:
 def test_commands_print_what_is_documented(tmp_path: Path) -> None:
     define = f'sfdm() {{ {sys.executable} -m airflow_provider_sfdm.cli "$@"; }}\n'
     sessions = _sessions()
-    assert len(sessions) == 6
+    assert len(sessions) == 11
     for command, printed in sessions:
         done = subprocess.run(
             ["bash", "-c", define + command],

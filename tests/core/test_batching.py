@@ -146,6 +146,10 @@ def test_a_count_alone_is_still_held_to_256_kib() -> None:
         assert [len(child_input["Items"]) for child_input in batches(batching, items)] == [2, 2, 1]
 
 
+def test_a_count_beyond_64_bits_is_no_limit() -> None:
+    assert Batching(max_items=2**64).count_limit == LIMIT
+
+
 def test_an_item_that_cannot_fit_is_named() -> None:
     greedy = Greedy(Batching(max_bytes=50))
     assert greedy.starts_child(1, 100, "a.csv")

@@ -116,6 +116,7 @@ LOAD = {"bucket": "b", "transformation": "LOAD_AND_FLATTEN"}
         (S3CsvItemReader, {"bucket": "b"}, f"{PARAMETERS}.Key", "must be a string"),
         (S3CsvItemReader, {"key": "k"}, f"{PARAMETERS}.Bucket", "give bucket"),
         (S3CsvItemReader, {"bucket": "", "key": "k"}, f"{PARAMETERS}.Bucket", "empty"),
+        (S3CsvItemReader, {"bucket": "b", "key": "a\ud800"}, f"{PARAMETERS}.Key", "UTF-8"),
         (S3CsvItemReader, {"bucket": 7, "key": "k"}, f"{PARAMETERS}.Bucket", "got 7"),
         (S3CsvItemReader, {**FILE, "url": "s3://b/k"}, "ItemReader", "not both"),
         (S3ObjectsItemReader, {"prefix": "p", "url": "s3://b/k"}, "ItemReader", "not both"),

@@ -99,11 +99,27 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={**MAP, "MaxConcurrency": "x", "ToleratedFailurePercentage": 101}),
      ["/States/A/MaxConcurrency", "/States/A/ToleratedFailurePercentage"]),
     (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
+    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),  # type: ignore[dict-item]
+     ["/States/A/ItemProcessor/ProcessorConfig"]),
     (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
     (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
      ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor/States"]),
     (machine(A=_distributed()), ["/States/A/ItemProcessor.ProcessorConfig.ExecutionType"]),
     (machine(A={**_distributed(ExecutionType="STANDARD"), "Label": "a b"}), ["/States/A/Label"]),
+    (machine(A={**_distributed(ExecutionType="STANDARD"),
+                "ItemBatcher": {"MaxItemsPerBatch": 1, "BatchInput": {"a.$": "$.a b"}}}),
+     ["/States/A/ItemBatcher/BatchInput/a.$"]),
+    (machine(A={**_distributed(ExecutionType="STANDARD"),
+                "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject",
+                                 "Parameters": {"Bucket": "b", "Prefix.$": "States.UUID()$"}}}),
+     ["/States/A/ResultWriter/Parameters/Prefix.$"]),
+    (jsonata(A={**_distributed(ExecutionType="STANDARD"),
+                "ItemBatcher": {"MaxItemsPerBatch": "{% 1 + %}"},
+                "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
+                               "Arguments": {"Bucket": "b", "Key": "{% 1 + %}"}},
+                "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Arguments": "{% 1 + %}"}}),
+     ["/States/A/ItemBatcher/MaxItemsPerBatch", "/States/A/ItemReader/Arguments/Key",
+      "/States/A/ResultWriter/Arguments"]),
 ]  # fmt: skip
 
 
@@ -147,6 +163,11 @@ def test_an_item_processor() -> None:
 @pytest.mark.parametrize("definition", [None, [], "{}", 1])
 def test_what_is_no_object(definition: object) -> None:
     assert [problem.location for problem in problems(definition)] == [""]
+
+
+@pytest.mark.parametrize("value", ["\ud800", "States.Hash('\ud800', 'MD5')", b"x"], ids=ascii)
+def test_what_is_no_json(value: object) -> None:
+    assert [problem.location for problem in problems(machine(A={**PASS, "Parameters": {"a.$": value}}))] == [""]
 
 
 def test_a_definition_that_is_too_deep() -> None:

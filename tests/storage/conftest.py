@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_sfdm.storage.base import ObjectStore
 from airflow_provider_sfdm.storage.fsspec import FsspecStore
 from airflow_provider_sfdm.storage.local import LocalStore
+from airflow_provider_sfdm.storage.mapped import MappedBucket
 from airflow_provider_sfdm.storage.s3 import S3Store
 from tools.servers import S3Endpoint
 
@@ -53,7 +54,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-@pytest.fixture(params=["local", "s3", "s3-folder", "memory", "fsspec-local"])
+@pytest.fixture(params=["local", "s3", "s3-folder", "memory", "fsspec-local", "mapped"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty store; "s3" is a bucket on moto, "s3-folder" a folder with an odd name on SeaweedFS."""
 
@@ -69,5 +70,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
             MemoryFileSystem(global_store=False, skip_instance_cache=True), "/folder", "memory://folder"
         ),
         "fsspec-local": lambda: FsspecStore(LocalFileSystem(), str(tmp_path), f"file://{tmp_path}"),
+        "mapped": lambda: MappedBucket(LocalStore(tmp_path), "mapped", "some/folder/"),
     }
     return makers[request.param]()

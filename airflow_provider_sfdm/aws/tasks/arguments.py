@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
-from botocore.utils import parse_timestamp
 
 from ...core.json import dumps
 from .spelling import Spelling
@@ -108,22 +107,22 @@ class Arguments:
         if value is DYNAMIC or getattr(shape, "is_document_type", False):
             return value
         if isinstance(shape, StructureShape):
-            if self._is_a(value, dict, "JSON object", field, location):
+            if self._is_a(value, dict, "a JSON object", field, location):
                 return self._structure(value, shape, location)
         elif isinstance(shape, ListShape):
-            if self._is_a(value, list, "LIST", field, location):
+            if self._is_a(value, list, "a LIST", field, location):
                 return [
                     self._value(item, shape.member, field, f"{location}[{index}]") for index, item in enumerate(value)
                 ]
         elif isinstance(shape, MapShape):
-            if self._is_a(value, dict, "JSON object", field, location):
+            if self._is_a(value, dict, "a JSON object", field, location):
                 return {key: self._value(item, shape.value, key, f"{location}/{key}") for key, item in value.items()}
         else:
             return self._scalar(value, shape, field, location)
         return None
 
     def _structure(self, value: dict[str, Any], shape: StructureShape, location: str) -> dict[str, Any]:
-        names = {self._spelling.member(name): name for name in shape.members}
+        names = {self._spelling.member(name, shape.name): name for name in shape.members}
         if shape.name == _DOCUMENT:
             names |= {name: name for name in shape.members}
         read: dict[str, Any] = {}
@@ -136,7 +135,8 @@ class Arguments:
         tokens = {name for name, member in shape.members.items() if member.metadata.get("idempotencyToken")}
         for name in shape.required_members:
             if name not in read and name not in tokens:
-                self._add(f"The field '{self._spelling.member(name)}' is required but was missing", location)
+                missing = self._spelling.member(name, shape.name)
+                self._add(f"The field '{missing}' is required but was missing", location)
         return read
 
     def _scalar(self, value: Any, shape: Shape, field: str, location: str) -> Any:
@@ -146,22 +146,24 @@ class Arguments:
         if isinstance(shape, StringShape) or kind in ("string", "character"):
             return self._string(value, shape, field, location)
         if kind == "boolean":
-            self._is_a(value, bool, "BOOLEAN", field, location)
+            self._is_a(value, bool, "a BOOLEAN", field, location)
         elif kind in ("integer", "long", "short", "byte", "bigInteger"):
             if isinstance(value, float) and value.is_integer():
                 return int(value)
-            self._is_a(value, int, "NUMBER", field, location)
+            self._is_a(value, int, "an INTEGER", field, location)
         elif kind in ("float", "double", "bigDecimal"):
             if isinstance(value, int) and not isinstance(value, bool):
                 return float(value)
-            self._is_a(value, float, "NUMBER", field, location)
+            self._is_a(value, float, "a NUMBER", field, location)
         elif kind == "timestamp":
             return self._timestamp(value, field, location)
         return value
 
     def _timestamp(self, value: Any, field: str, location: str) -> Any:
         try:
-            return parse_timestamp(value)
+            if isinstance(value, bool):
+                raise TypeError("a bool is an int in Python")
+            return self._spelling.moment(value)
         except (ValueError, TypeError, OverflowError, OSError, RuntimeError):
             self._add(f"The value for the field '{field}' must be a valid ISO 8601 timestamp", location)
             return None
@@ -179,9 +181,9 @@ class Arguments:
             return b""
 
     def _string(self, value: Any, shape: Shape, field: str, location: str) -> Any:
-        if field in self._json_text and not isinstance(value, str):
-            return None if _holds_dynamic(value) else dumps(value).decode()
-        if not self._is_a(value, str, "STRING", field, location):
+        if not isinstance(value, str) and self._may_be_json(value, shape, field):
+            value = "" if _holds_dynamic(value) else dumps(value).decode()
+        if not self._is_a(value, str, "a STRING", field, location):
             return None
         if shape.serialization.get("jsonvalue"):
             # botocore would write the text as JSON once more; Java takes it as it is.
@@ -191,10 +193,17 @@ class Arguments:
                 return value
         return value
 
-    def _is_a(self, value: Any, kind: type, word: str, field: str, location: str) -> bool:
+    def _may_be_json(self, value: Any, shape: Shape, field: str) -> bool:
+        """Whether a text may be given as JSON: any, for some members, or what no text could be meant by."""
+        if field in self._json_text:
+            return True
+        no_text = isinstance(value, dict | list) and not getattr(shape, "enum", None)
+        return self._spelling.json_texts and no_text
+
+    def _is_a(self, value: Any, kind: type, what: str, field: str, location: str) -> bool:
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return True
-        self._add(f"The value for the field '{field}' must be a {word}", location)
+        self._add(f"The value for the field '{field}' must be {what}", location)
         return False
 
     def _unsupported(self, key: str, known: list[str], location: str) -> None:

@@ -53,11 +53,16 @@ def _safe(text: str) -> str:
 
 @dataclass(frozen=True)
 class FirstSdk:
-    """What an optimized integration's service is called: by Step Functions, and by SDK version 1 in two places."""
+    """What an optimized integration's service is called: by Step Functions, and by SDK version 1 in two places.
+
+    :param empty_lists: the classes of the SDK's oldest services make a list when it is looked at, so that one that the
+        service has not sent is shown as empty.
+    """
 
     prefix: str
     base_exception: str
     service: str
+    empty_lists: bool = False
 
 
 def failure_v1(error: ClientError, service: Service, sdk: FirstSdk) -> TaskFailed:

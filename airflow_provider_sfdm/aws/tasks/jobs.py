@@ -150,7 +150,13 @@ class BatchJob(Job):
 
 
 class EcsTasks(Job):
-    """A task of ECS or Fargate; failed if it could not start or one of its containers did not exit with 0."""
+    """A task of ECS or Fargate; failed if it could not start or one of its containers did not exit with 0.
+
+    Any of them, as seen on AWS: a sidecar that is killed (137) when the essential container has ended is a failure.
+
+    Of several, all are waited for. ECS forgets a task an hour after its end; one that it does not know any more has not
+    succeeded, for all that can be told.
+    """
 
     operation = "DescribeTasks"
 
@@ -158,7 +164,8 @@ class EcsTasks(Job):
         tasks = [task["taskArn"] for task in answer.get("tasks", ())]
         if answer.get("failures"):
             refusals = [{member_v1(name): value for name, value in item.items()} for item in answer["failures"]]
-            raise TaskFailed("States.TaskFailed", dumps({"Failures": refusals}).decode())
+            # The guide: "If a non-empty Failures field is encountered, the task is failed with an AmazonECS.Unknown".
+            raise TaskFailed("AmazonECS.Unknown", dumps({"Failures": refusals}).decode())
         cluster = {"cluster": request["cluster"]} if "cluster" in request else {}
         return {"tasks": tasks, **cluster}
 
@@ -168,22 +175,29 @@ class EcsTasks(Job):
 
     def stop(self, client: Any, started: Started) -> None:
         cluster = {"cluster": started["cluster"]} if "cluster" in started else {}
+        failed: Exception | None = None
         for task in started["tasks"]:
-            client.stop_task(task=task, **cluster)
+            try:
+                client.stop_task(task=task, **cluster)
+            except Exception as error:
+                # One that ECS has forgotten, say, must not keep the others running.
+                failed = error
+        if failed is not None:
+            raise failed
 
     def succeeded(self, job: Mapping[str, Any]) -> bool | None:
         if any(task.get("lastStatus") != "STOPPED" for task in job["tasks"]):
             return None
-        return all(
+        return not job.get("failures") and all(
             task.get("stopCode") != "TaskFailedToStart"
             and all(container.get("exitCode", 0) == 0 for container in task.get("containers", ()))
             for task in job["tasks"]
         )
 
     def outcome(self, result: dict[str, Any], job: Mapping[str, Any], pattern: str) -> Any:
-        tasks = result["Tasks"]
+        tasks, failures = result["Tasks"], result.get("Failures")
         # One task is the result itself; AWS says nothing of several.
-        return super().outcome(tasks[0] if len(tasks) == 1 else result, job, pattern)
+        return super().outcome(tasks[0] if len(tasks) == 1 and not failures else result, job, pattern)
 
 
 JOBS: dict[tuple[str, str], Job] = {

@@ -4,7 +4,8 @@ An ``aws-sdk`` task goes through version 2: the member ``DBInstanceIdentifier`` 
 error ``DBInstanceNotFound`` is ``DbInstanceNotFoundException``. An optimized integration goes through version 1, which
 keeps the model's own capitals. The rules are those of the SDKs' code generators (class DefaultNamingStrategy of
 aws-sdk-java-v2); recorded on AWS: ``ETag``, ``ChecksumCRC32``, ``S3.NoSuchKeyException``, and ``The field
-"SNSTopicArn" is not supported by Step Functions``, because it is ``SnsTopicArn``.
+"SNSTopicArn" is not supported by Step Functions``, because it is ``SnsTopicArn``. Step Functions' guide has
+``EqualsValue`` for ``equals``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,26 @@ _SPACED = (
     (re.compile(r"([A-Z]+)([A-Z][a-z])"), r"\1 \2"),
     (re.compile(r"([0-9])([A-Za-z])"), r"\1 \2"),
 )
+
+# What a Java method or variable cannot be called, in any capitals; the methods that Object and the SDK's classes have.
+_KEYWORDS = (
+    "abstract assert boolean break byte case catch char class const continue default do double else enum extends false "
+    "final finally float for goto if implements import instanceof int interface long native new null package private "
+    "protected public return short static strictfp super switch synchronized this throw throws transient true try void "
+    "volatile while"
+)
+_METHODS = (
+    "equals finalize getClass hashCode notify notifyAll toString wait builder sdkFields toBuilder "
+    "overrideConfiguration sdkHttpResponse"
+)
+_TAKEN_WORDS, _TAKEN_NAMES = frozenset(_KEYWORDS.split()), frozenset(_METHODS.split())
+# The members that version 2 renames by hand (emitPropertyName in its customization.config files).
+_BY_HAND = {
+    ("AttributeValue", "NULL"): "Nul",
+    ("FpgaImage", "Public"): "IsPublic",
+    ("Image", "Public"): "PublicLaunchPermissions",
+    ("SearchRequest", "return"): "ReturnValues",
+}
 
 
 @cache
@@ -48,14 +69,21 @@ def method_name(operation: str) -> str:
 
 
 @cache
-def member_v2(name: str) -> str:
-    """As ``aws-sdk`` tasks spell a member: ``SSEKMSKeyId`` -> ``SsekmsKeyId``, ``executionArn`` -> ``ExecutionArn``."""
+def member_v2(name: str, structure: str = "") -> str:
+    """As ``aws-sdk`` tasks spell a member: ``SSEKMSKeyId`` -> ``SsekmsKeyId``, ``executionArn`` -> ``ExecutionArn``.
+
+    A name that is taken in Java gets a suffix: ``default`` -> ``DefaultValue``.
+
+    :param structure: the shape that the member is of, as a few are renamed by hand.
+    """
+    if (structure, name) in _BY_HAND:
+        return _BY_HAND[structure, name]
     name = method_name(name)
-    # "null" is a word of Java's own, so the SDK drops a letter; Step Functions shows it like that.
-    return "Nul" if name == "null" else _capital(name)
+    taken = name.lower() in _TAKEN_WORDS or name in _TAKEN_NAMES
+    return _capital(f"{name}Value" if taken else name)
 
 
-def member_v1(name: str) -> str:
+def member_v1(name: str, structure: str = "") -> str:
     """As optimized integrations spell a member: ``MD5OfMessageBody`` stays, ``executionArn`` -> ``ExecutionArn``."""
     return _capital(name)
 

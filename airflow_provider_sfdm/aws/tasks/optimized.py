@@ -28,7 +28,7 @@ _SDKS = {
     "athena": FirstSdk("Athena", "AmazonAthenaException", "AmazonAthena"),
     "batch": FirstSdk("Batch", "AWSBatchException", "AWSBatch"),
     "dynamodb": FirstSdk("DynamoDB", "AmazonDynamoDBException", "AmazonDynamoDBv2"),
-    "ecs": FirstSdk("ECS", "AmazonECSException", "AmazonECS"),
+    "ecs": FirstSdk("ECS", "AmazonECSException", "AmazonECS", empty_lists=True),
     "events": FirstSdk("EventBridge", "AmazonEventBridgeException", "AmazonEventBridge"),
     "glue": FirstSdk("Glue", "AWSGlueException", "AWSGlue"),
     "sns": FirstSdk("SNS", "AmazonSNSException", "AmazonSNS"),
@@ -58,10 +58,10 @@ _ACTIONS = {
 
 @dataclass(frozen=True)
 class _Change:
-    """What Step Functions does besides calling: to the request, and to the answer."""
+    """What Step Functions does besides calling: to the request, and to the result."""
 
     request: Callable[[dict[str, Any], TaskCall], None] = lambda request, call: None
-    answer: Callable[[dict[str, Any]], None] = lambda answer: None
+    result: Callable[[dict[str, Any], dict[str, Any]], None] = lambda result, request: None
 
 
 def _name_the_execution(request: dict[str, Any], call: TaskCall) -> None:
@@ -72,13 +72,27 @@ def _name_the_execution(request: dict[str, Any], call: TaskCall) -> None:
         entry["Resources"] = [*entry.get("Resources", []), *arns]
 
 
-def _refuse_failed_entries(result: dict[str, Any]) -> None:
+def _refuse_failed_entries(result: dict[str, Any], request: dict[str, Any]) -> None:
     """EventBridge: "if FailedEntryCount is greater than zero, the task fails with EventBridge.FailedEntry"."""
     if result.get("FailedEntryCount"):
         raise TaskFailed("EventBridge.FailedEntry", dumps(result).decode())
 
 
-_CHANGES = {("events", "putEvents"): _Change(_name_the_execution, _refuse_failed_entries)}
+def _started_by_step_functions(request: dict[str, Any], call: TaskCall) -> None:
+    """ECS: seen in the descriptions of all tasks that Step Functions has run."""
+    request.setdefault("startedBy", "AWS Step Functions")
+
+
+def _name_the_job(result: dict[str, Any], request: dict[str, Any]) -> None:
+    """Glue: "The JobName field is extracted from the request and inserted into the response"."""
+    result["JobName"] = request["JobName"]
+
+
+_CHANGES = {
+    ("ecs", "runTask"): _Change(request=_started_by_step_functions),
+    ("events", "putEvents"): _Change(_name_the_execution, _refuse_failed_entries),
+    ("glue", "startJobRun"): _Change(result=_name_the_job),
+}
 
 
 class OptimizedTask:
@@ -112,7 +126,7 @@ class OptimizedTask:
         request = reading.read(arguments, self._operation.input_shape)
         refuse_arguments(arguments, reading.problems, surroundings.call)
         self._change.request(request, surroundings.call)
-        results = Results(V1, self._resource)
+        results = Results(V1, self._resource, empty_lists=self._sdk.empty_lists)
 
         def call() -> Any:
             client = surroundings.clients.once(self._service.boto3_name, surroundings.bounds.seconds)
@@ -121,7 +135,7 @@ class OptimizedTask:
         with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk)):
             answer = surroundings.bounds.run(call)
             result = results.write(answer, self._operation.output_shape)
-            self._change.answer(result)
+            self._change.result(result, request)
             if self._job is None:
                 return result | sdk_metadata(answer)
             started = self._job.started(request, answer)

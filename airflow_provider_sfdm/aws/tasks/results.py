@@ -36,22 +36,30 @@ _HEADERS = {
 
 
 class Results:
-    """Writes results of one resource. ``resource`` is for the message about one that is too large."""
+    """Writes results of one resource.
 
-    def __init__(self, spelling: Spelling, resource: str) -> None:
+    :param resource: for the message about a result that is too large.
+    :param empty_lists: whether a list that the service has not sent is shown as an empty one.
+    """
+
+    def __init__(self, spelling: Spelling, resource: str, *, empty_lists: bool = False) -> None:
         self._spelling = spelling
         self._resource = resource
+        self._empty_lists = empty_lists
 
     def write(self, answer: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
         """The members that an answer has; what botocore adds (ResponseMetadata) is no member."""
         return {} if shape is None else self._structure(answer, shape)
 
     def _structure(self, value: Mapping[str, Any], shape: StructureShape) -> dict[str, Any]:
-        return {
-            self._spelling.member(name): self._value(value[name], member)
-            for name, member in shape.members.items()
-            if value.get(name) is not None
-        }
+        written = {}
+        for name, member in shape.members.items():
+            given = value.get(name)
+            if given is None and self._empty_lists and isinstance(member, ListShape):
+                given = []
+            if given is not None:
+                written[self._spelling.member(name, shape.name)] = self._value(given, member)
+        return written
 
     def _value(self, value: Any, shape: Shape) -> Any:
         if value is None or getattr(shape, "is_document_type", False):

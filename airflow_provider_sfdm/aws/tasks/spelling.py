@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.utils import parse_timestamp
+
 from ...core.json import dumps
 from .names import member_v1, member_v2
 
@@ -30,20 +32,29 @@ def epoch_milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def _from_milliseconds(value: Any) -> datetime:
+    # An earlier result's timestamp can be an argument.
+    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int | float) else parse_timestamp(value)
+
+
 @dataclass(frozen=True)
 class Spelling:
-    """How members, timestamps and bytes are written.
+    """How members, timestamps, bytes and texts are written.
 
-    :param member: the spelling of a model's member.
+    :param member: the spelling of a member, given its name and that of its structure.
     :param timestamp: the JSON value of a timestamp.
+    :param moment: a timestamp from its JSON value; raises as botocore's ``parse_timestamp`` for what is none.
     :param encode: the JSON value of bytes.
     :param decode: bytes from their JSON value; raises ValueError for what is none.
+    :param json_texts: whether an object or an array may be given for a text, and is sent as its JSON text.
     """
 
-    member: Callable[[str], str]
+    member: Callable[[str, str], str]
     timestamp: Callable[[datetime], Any]
+    moment: Callable[[Any], datetime]
     encode: Callable[[bytes], str]
     decode: Callable[[Any], bytes]
+    json_texts: bool
 
 
 def _base64(data: bytes) -> str:
@@ -67,5 +78,5 @@ def _from_text(value: Any) -> bytes:
     return value.encode(errors="replace") if isinstance(value, str) else dumps(value)
 
 
-V1 = Spelling(member_v1, epoch_milliseconds, _base64, _from_base64)
-V2 = Spelling(member_v2, iso_timestamp, _text, _from_text)
+V1 = Spelling(member_v1, epoch_milliseconds, _from_milliseconds, _base64, _from_base64, json_texts=False)
+V2 = Spelling(member_v2, iso_timestamp, parse_timestamp, _text, _from_text, json_texts=True)

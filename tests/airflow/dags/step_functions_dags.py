@@ -60,7 +60,7 @@ for mode, deferrable in (("waits", False), ("deferred", True)):
     _add(f"redriven_{mode}", **scripted, retries=1)
     _add(f"bad_data_{mode}", **scripted, fail_when="failed > 10% after 4", retries=2)
     _add(f"late_{mode}", **scripted, timeout=3)
-    _add(f"short_attempt_{mode}", **scripted, execution_timeout=timedelta(seconds=4))
+    _add(f"short_attempt_{mode}", **scripted, execution_timeout=timedelta(seconds=8))
     _add(f"killed_{mode}", **scripted, retries=1)
     _add(f"left_alone_{mode}", **scripted, stop_on_kill=False)
 _add("died", aws_conn_id="scripted", retries=1)

@@ -158,12 +158,12 @@ def test_what_cannot_work_here_is_refused_with_the_reason(resource: str, why: st
         (
             STATES + "sqs:sendMessage",
             {"QueueUrl": "q", "MessageBody": "b", "DelaySeconds": "5"},
-            ["The value for the field 'DelaySeconds' must be a NUMBER (at /DelaySeconds)"],
+            ["The value for the field 'DelaySeconds' must be an INTEGER (at /DelaySeconds)"],
         ),
         (
             STATES + "sqs:sendMessage",
             {"QueueUrl": "q", "MessageBody": "b", "DelaySeconds": True},
-            ["The value for the field 'DelaySeconds' must be a NUMBER (at /DelaySeconds)"],
+            ["The value for the field 'DelaySeconds' must be an INTEGER (at /DelaySeconds)"],
         ),
         (
             SDK + "dynamodb:getItem",
@@ -174,6 +174,21 @@ def test_what_cannot_work_here_is_refused_with_the_reason(resource: str, why: st
             SDK + "ec2:describeInstances",
             {"InstanceIds": "i-1"},
             ["The value for the field 'InstanceIds' must be a LIST (at /InstanceIds)"],
+        ),
+        (
+            STATES + "batch:submitJob",
+            {"JobName": "j", "JobQueue": "q", "JobDefinition": "d", "Parameters": {"frame_id": 7}},
+            ["The value for the field 'frame_id' must be a STRING (at /Parameters/frame_id)"],
+        ),
+        (
+            SDK + "sfn:startExecution",
+            {"StateMachineArn": "m", "Name": 7},
+            ["The value for the field 'Name' must be a STRING (at /Name)"],
+        ),
+        (
+            SDK + "batch:submitJob",
+            {"JobName": "j", "JobQueue": "q", "JobDefinition": "d", "DependsOn": [{"Type": {"not": "a choice"}}]},
+            ["The value for the field 'Type' must be a STRING (at /DependsOn[0]/Type)"],
         ),
         (
             STATES + "states:startExecution",

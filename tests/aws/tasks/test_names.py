@@ -48,13 +48,21 @@ def test_actions(operation: str, action: str) -> None:
         ("executionArn", "ExecutionArn", "ExecutionArn"),
         ("Bucket", "Bucket", "Bucket"),
         ("BOOL", "Bool", "BOOL"),
-        ("NULL", "Nul", "NULL"),
+        ("equals", "EqualsValue", "Equals"),
+        ("Return", "ReturnValue", "Return"),
+        ("notifyAll", "NotifyAllValue", "NotifyAll"),
         ("S", "S", "S"),
         ("vCpus", "VCpus", "VCpus"),
     ],
 )
 def test_members(member: str, v2: str, v1: str) -> None:
     assert (member_v2(member), member_v1(member)) == (v2, v1)
+
+
+def test_members_that_are_renamed_by_hand() -> None:
+    assert member_v2("NULL", "AttributeValue") == "Nul"
+    assert member_v2("Public", "Image") == "PublicLaunchPermissions"
+    assert member_v2("Public", "RouterNetworkInterfaceConfiguration") == "PublicValue"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +117,24 @@ def test_every_service_of_boto3_has_its_java_name() -> None:
             assert found is not None, folder
             expected.add(service_name(found[1]).lower())
     assert set(sdk_services()) == expected
+
+
+# Services that AWS has ended, and boto3 has dropped.
+ENDED = (
+    "AppTest ElasticInference ElasticTranscoder Evidently Honeycode IoTAnalytics IoTFleetHub IotEvents IotEventsData "
+    "LookoutMetrics LookoutVision OpsWorks OpsWorksCm Panorama PrivateNetworks Qldb QldbSession RoboMaker "
+    "SimSpaceWeaver Sms"
+)
+
+
+def test_every_service_of_the_guide() -> None:
+    """Supported AWS SDK service integrations, of the Step Functions guide: a resource has the prefix of the service's
+    errors in lower case."""
+    prefixes = (Path(__file__).parent / "guide_services.txt").read_text().split()
+    known = sdk_services()
+    assert {prefix for prefix in prefixes if prefix.lower() not in known} <= set(ENDED.split())
+    found = [service(known[prefix.lower()]).name for prefix in prefixes if prefix.lower() in known]
+    assert found == [prefix for prefix in prefixes if prefix.lower() in known]
 
 
 @pytest.mark.parametrize(

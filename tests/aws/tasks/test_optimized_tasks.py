@@ -6,11 +6,13 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from airflow_provider_sfdm.aws.tasks import Tasks
+from airflow_provider_sfdm.aws.tasks.spelling import epoch_milliseconds
 from airflow_provider_sfdm.core.errors import StatesRuntime
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 from tools.servers import S3Endpoint
@@ -113,6 +115,13 @@ def test_events_are_sent_with_their_detail_as_text_and_the_execution_they_come_f
     assert (first["Detail"], first["Resources"]) == ('{"a":1}', [EXECUTION, MACHINE])
     assert (second["Detail"], second["Resources"]) == ('{"b":2}', ["mine", EXECUTION, MACHINE])
     assert second["Time"] == 1767323045
+
+
+def test_a_timestamp_of_an_earlier_result_may_be_an_argument() -> None:
+    with serving(lambda seen: Answer({"Entries": [], "FailedEntryCount": 0})) as server:
+        entries = [{"Detail": {}, "Time": epoch_milliseconds(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))}]
+        Tasks(at(server.url))(STATES + "events:putEvents", {"Entries": entries}, CALL)
+    assert json.loads(server.seen[0].body)["Entries"][0]["Time"] == 1767323045
 
 
 def test_an_event_that_is_not_taken_fails_the_task() -> None:

@@ -391,6 +391,25 @@ def test_numbers_and_documents_arrive_as_they_are() -> None:
     assert result == {"Output": {"Message": {"Role": "assistant", "Content": []}}, "StopReason": "end_turn"}
 
 
+def test_texts_may_be_json() -> None:
+    """As every definition has it that starts an execution with an object for its Input."""
+    with serving(lambda seen: Answer({"executionArn": "e", "startDate": 1.5})) as server:
+        arguments = {"StateMachineArn": "m", "Input": {"a": [1, "é"]}}
+        result = Tasks(at(server.url))(SDK + "sfn:startExecution", arguments, CALL)
+    assert result == {"ExecutionArn": "e", "StartDate": "1970-01-01T00:00:01.500Z"}
+    assert json.loads(server.seen[0].body) == {"stateMachineArn": "m", "input": '{"a":[1,"é"]}'}
+    assert Tasks().check(SDK + "sfn:startSyncExecution", {"StateMachineArn": "m", "Input": {"a.$": "$.b"}}) == ()
+
+
+def test_names_that_java_has_taken() -> None:
+    answer = b"<CreateRouteResponse><return>true</return></CreateRouteResponse>"
+    with serving(lambda seen: Answer(answer)) as server:
+        result = Tasks(at(server.url))(SDK + "ec2:createRoute", {"RouteTableId": "r"}, CALL)
+    assert result == {"ReturnValue": True}
+    condition = {"FindingCriteria": {"Criterion": {"severity": {"EqualsValue": ["8"]}}}, "DetectorId": "d"}
+    assert Tasks().check(SDK + "guardduty:listFindings", condition) == ()
+
+
 @pytest.mark.parametrize(
     ("microsecond", "text"),
     [(0, "2026-09-24T03:02:58Z"), (120_000, "2026-09-24T03:02:58.120Z"), (123_450, "2026-09-24T03:02:58.123450Z")],

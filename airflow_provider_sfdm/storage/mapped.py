@@ -1,0 +1,67 @@
+"""A bucket that is somewhere else on this run: a folder in place of S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO
+
+from .base import ObjectInfo, ObjectStore, ObjectWriter, Pin
+
+
+class MappedBucket:
+    """The objects of a bucket, or below one prefix of it, that another store keeps.
+
+    * ``inside`` holds the whole bucket: a bucket's key is its key, so what it refuses (a ``LocalStore``: "..", empty
+      parts, links that lead out) is refused here.
+    * URLs are the bucket's (``s3://bucket/key``), so that plans, items' sources and manifests are those of AWS. Errors
+      name the place where the object really is: that is where it has to be looked for.
+    * ``connection`` is kept in URLs, as ``S3Store`` does; it reaches nothing.
+    """
+
+    def __init__(self, inside: ObjectStore, bucket: str, prefix: str = "", *, connection: str | None = None) -> None:
+        self._inside = inside
+        self._prefix = prefix.rstrip("/") + "/" if prefix else ""
+        self._authority = f"{connection}@{bucket}" if connection else bucket
+
+    def __repr__(self) -> str:
+        return f"MappedBucket({self.root!r}, {self._inside!r})"
+
+    @property
+    def root(self) -> str:
+        return self.url("")[:-1]
+
+    def url(self, key: str) -> str:
+        return f"s3://{self._authority}/{self._prefix}{key}"
+
+    def shown(self, key: str) -> str:
+        return self.url(key)
+
+    def pin(self, key: str, version_id: str | None = None) -> Pin:
+        return self._inside.pin(self._prefix + key, version_id)
+
+    def open(self, key: str, pin: Pin | None = None, start: int = 0) -> BinaryIO:
+        return self._inside.open(self._prefix + key, pin, start)
+
+    def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
+        return self._inside.open_seekable(self._prefix + key, pin)
+
+    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+        cut = len(self._prefix)
+        for page in self._inside.list(self._prefix + prefix):
+            yield [replace(info, key=info.key[cut:]) for info in page] if cut else page
+
+    def read(self, key: str) -> bytes:
+        return self._inside.read(self._prefix + key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._inside.put(self._prefix + key, data)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._inside.put_if_absent(self._prefix + key, data)
+
+    def delete(self, key: str) -> None:
+        self._inside.delete(self._prefix + key)
+
+    def create(self, key: str) -> ObjectWriter:
+        return self._inside.create(self._prefix + key)
