@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +25,8 @@ pytestmark = pytest.mark.scheduler
 def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(Path(__file__).parent / "dags" / "timed_groups.py", dags)
+    for name in ("timed_groups.py", "killed.py"):
+        shutil.copy(Path(__file__).parent / "dags" / name, dags)
     environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
     with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
         yield started
@@ -78,6 +83,32 @@ def test_items_of_an_upstream_task(stack: AirflowStack) -> None:
     assert stack.wait("array_from_task", run_id, timeout=180).state == "success"
     log = stack.task_log("array_from_task", run_id, "report")
     assert any("990 invoices, 10 orders failed: {'ValueError': 10}" in line for line in log)
+
+
+def test_partitions_whose_processes_are_killed_go_on(stack: AirflowStack, tmp_path: Path) -> None:
+    """SIGKILL, three times; Airflow retries, and only what was not recorded yet runs again."""
+    effects, killed = tmp_path / "effects", set[int]()
+    run_id = stack.trigger("killed", {"folder": str(tmp_path)})
+    deadline = time.monotonic() + 240
+    while len(killed) < 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        lines = effects.read_text().splitlines() if effects.exists() else []
+        ran = Counter(int(line.split()[1]) for line in lines)
+        # Long enough for something to be recorded, and before its half is done.
+        process = next((pid for pid, number in ran.items() if pid not in killed and number > 250), None)
+        if process is not None:
+            os.kill(process, signal.SIGKILL)
+            killed.add(process)
+    run = stack.wait("killed", run_id, timeout=240)
+    assert (len(killed), run.state) == (3, "success")
+    summary = stack.api.xcom("killed", run_id, "effect.write_results")
+    counts = summary["itemCounts"]
+    assert (counts["succeeded"], counts["failed"], counts["resultsWritten"]) == (1188, 12, 1200)
+    numbers = Counter(int(line.split()[0]) for line in effects.read_text().splitlines())
+    assert set(numbers) == set(range(1200))
+    repeated = sum(numbers.values()) - 1200
+    # Two seconds of work by default, at 10 ms a child, and what a busy machine takes to store.
+    assert 0 < repeated <= 3 * 400
 
 
 def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:
