@@ -112,6 +112,13 @@ class Counts:
         else:
             self.pending += number
 
+    def resume(self, ended: Counts) -> None:
+        """Count what had ended before; all that had not is pending."""
+        self.succeeded, self.failed, self.timed_out, self.aborted = (
+            ended.succeeded, ended.failed, ended.timed_out, ended.aborted,
+        )  # fmt: skip
+        self.running, self.pending = 0, self.total - self.finished
+
     def to_dict(self) -> dict[str, int]:
         """The counters as DescribeMapRun spells them (``timedOut``, ``resultsWritten``, …)."""
         return {camel: getattr(self, name) for camel, name in COUNTERS.items()}

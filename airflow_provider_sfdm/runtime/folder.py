@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.counters import Counts
 from ..core.json import dumps, loads
@@ -41,6 +41,17 @@ _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
 Progress = tuple[Counts, Counts]
 """Counters of items and of child executions."""
+
+
+class Segment(NamedTuple):
+    """One object of a partition's journal."""
+
+    attempt: int
+    number: int
+
+
+def _segment_key(partition: int, segment: Segment) -> str:
+    return f"{_JOURNAL}{partition:05d}/{segment.attempt:05d}-{segment.number:08d}"
 
 
 class MapRunFolder:
@@ -127,13 +138,17 @@ class MapRunFolder:
         keys = list(self._keys(f"{_ATTEMPTS}{partition:05d}/"))
         return int(keys[-1].rpartition("/")[2]) if keys else None
 
-    def add_to_journal(self, partition: int, attempt: int, number: int, lines: bytes) -> None:
-        self.store.put(f"{_JOURNAL}{partition:05d}/{attempt:05d}-{number:08d}", lines)
+    def write_segment(self, partition: int, segment: Segment, data: bytes) -> None:
+        """Add to a partition's journal."""
+        self.store.put(_segment_key(partition, segment), data)
 
-    def journal(self, partition: int) -> Iterator[bytes]:
-        """What was added to a partition's journal, in order of attempts."""
-        for key in self._keys(f"{_JOURNAL}{partition:05d}/"):
-            yield self.store.read(key)
+    def read_segment(self, partition: int, segment: Segment) -> bytes:
+        return self.store.read(_segment_key(partition, segment))
+
+    def segments(self, partition: int) -> list[Segment]:
+        """What a partition's journal has, in order of attempts."""
+        names = (key.rpartition("/")[2] for key in self._keys(f"{_JOURNAL}{partition:05d}/"))
+        return [Segment(*map(int, name.split("-"))) for name in names]
 
     def discard_attempts(self, partition: int) -> None:
         """Of a partition that has ended neither is of use any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,10 +21,21 @@ class InOrder(Generic[T]):
     ) -> None:
         self._release = release
         self._next = first
+        self.missing: set[int] = set()
+        """Numbers below ``next`` that have not been released yet: the order gave way before they came."""
         self._held: dict[int, tuple[T, int]] = {}
         self._held_bytes = 0
         self._max_held = max_held
         self._max_bytes = max_bytes
+
+    @property
+    def next(self) -> int:
+        """The number that is released at once when it comes."""
+        return self._next
+
+    def begin_at(self, number: int, missing: Iterable[int]) -> None:
+        """Take what is below ``number`` for released, but for those."""
+        self._next, self.missing = number, set(missing)
 
     def is_next(self, number: int) -> bool:
         """Whether value ``number`` would be released at once, so that its size is of no interest."""
@@ -39,6 +50,7 @@ class InOrder(Generic[T]):
                 self._release_held(self._next)
                 self._next += 1
         elif number < self._next:
+            self.missing.discard(number)
             self._release(value)
         else:
             self._held[number] = value, size
@@ -49,6 +61,7 @@ class InOrder(Generic[T]):
     def flush(self) -> None:
         """Release all that is held, in order of number."""
         for number in sorted(self._held):
+            self.missing.update(range(self._next, number))
             self._release_held(number)
             self._next = number + 1
 

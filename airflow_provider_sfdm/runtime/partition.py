@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.counters import Counts, counted
+from ..core.counters import ChildStatus, Counts, counted
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
@@ -98,7 +98,7 @@ def run_partition(
     try:
         run = _Running(definition, plan, partition, folder, files, stop, on_progress, journal)
         # What is finished is stored before the watch exchanges the last progress, which may fail.
-        with run.watch, journal or contextlib.nullcontext():
+        with run.watch, journal.keeping(run.recorder) if journal is not None else contextlib.nullcontext():
             run.children(invocation, connections)
             if stop.reason is not None and stop.reason.local:
                 raise PartitionStopped(stop.reason.cause)
@@ -215,15 +215,13 @@ class _Running:
 
     def _unfinished(self, children: Iterator[Child]) -> Iterator[Child]:
         """The children that no earlier attempt has recorded; what it has is counted and written."""
-        first, done, number = self._partition.first_child, bytearray(self._partition.children), 0
-        for entry in self._journal.recorded() if self._journal is not None else ():
-            self.recorder.restore(entry)
-            done[entry.index - first] = 1
-            number += 1
-        if not number:
+        done = self.recorder.restore(self._journal.recorded()) if self._journal is not None else None
+        if done is None:
             return children
-        log.info("Going on: %s of %s have ended before", f"{number:,}", counted(len(done), "child execution"))
-        return (child for child in children if not done[child.index - first])
+        executions = self.recorder.executions
+        number = counted(executions.total, "child execution")
+        log.info("Going on: %s of %s have ended before", f"{executions.finished:,}", number)
+        return (child for child in children if not done(child.index))
 
     def _readable(self, children: Iterator[Child]) -> Iterator[Child]:
         """The children, up to a place where the data cannot be read: that stops the map run, and is kept."""
@@ -240,6 +238,9 @@ class _Running:
             yield child
 
     def _ended(self, child: Child, outcome: Outcome) -> None:
+        reason = self._stop.reason
+        if outcome.status is ChildStatus.ABORTED and reason is not None and reason.local:
+            return  # it is this attempt that ends, not the child: another one runs it
         self.recorder.ended(child, outcome)
         if outcome.error is not None:
             self.watch.failed()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -14,10 +16,10 @@ from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
 from .children import Child, Outcome
 from .invocation import PAYLOAD_LIMIT
-from .journal import Entry, Journal
+from .journal import Checkpoint, Journal, Results, Runs
 from .order import InOrder
 from .plan import Partition, Plan
-from .result_files import ResultFiles, StatusFiles
+from .result_files import ResultFiles
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +28,6 @@ MAX_LOGGED_FAILURES = 10
 MAX_LOGGED_ITEMS = 3  # of each of those
 MAX_LOGGED_CAUSE = 500
 MAX_ERROR_NAMES = 100
-
-_Entries = tuple[tuple[StatusFiles, tuple[bytes, ...]], ...]
 
 
 class Recorder:
@@ -48,7 +48,16 @@ class Recorder:
         self._transformation = plan.destination.transformation
         self._records = RecordFormat(plan.map_run, express=plan.express)
         self._keeps_records = self._transformation is Transformation.NONE
-        self._order: InOrder[_Entries] = InOrder(self._write, partition.first_child)
+        self._order: InOrder[Results] = InOrder(self._write, partition.first_child)
+        # For the journal, whose thread asks for it: what is new since the last checkpoint.
+        self._lock = threading.Lock()
+        self._written: Runs = []
+        self._written_last = ""
+        self._ahead: list[tuple[int, Results]] = []
+        self._unstored_bytes = 0
+        self._full = False
+        if journal is not None:
+            files.on_block(self._grown)
 
     def started(self, child: Child) -> None:
         self.items.start(child.items)
@@ -59,33 +68,65 @@ class Recorder:
         succeeded = child.items if outcome.status is ChildStatus.SUCCEEDED else 0
         if child.outcomes is not None:
             succeeded = len(child.outcomes.outputs)
-        self._count(child.items, succeeded, outcome.status, outcome.error)
-        if succeeded < child.items and outcome.error is not None:
-            self._log_failure(child, outcome.error, outcome.cause or "")
         entries = self._entries(child, outcome)
+        with self._lock:
+            self.executions.end(outcome.status, 1)
+            self.items.end(ChildStatus.SUCCEEDED, succeeded)
+            if succeeded < child.items:
+                self.items.end(outcome.status, child.items - succeeded)
+                self._note_failure(child, outcome)
+            self._put(child.index, entries)
+        if self._full and self._journal is not None:
+            self._full = False
+            self._journal.insist()
+
+    def _put(self, index: int, entries: Results) -> None:
+        if self._order.is_next(index):
+            self._order.put(index, entries)
+            return
         if self._journal is not None:
-            results = tuple((files.status, elements) for files, elements in entries)
-            self._journal.add(Entry(child.index, child.items, succeeded, outcome.status, outcome.error, results))
-        self._put(child.index, entries)
+            self._ahead.append((index, entries))
+        self._order.put(index, entries, _size(entries))
 
-    def restore(self, entry: Entry) -> None:
-        """Count and write a child that an earlier attempt has recorded."""
-        self.items.start(entry.items)
-        self.executions.start(1)
-        self._count(entry.items, entry.succeeded, entry.status, entry.error)
-        self._put(entry.index, tuple((self._files.of(status), elements) for status, elements in entry.results))
+    def checkpoint(self) -> Checkpoint | None:
+        """What has ended since the last call, and where the partition stands; None where nothing has."""
+        with self._lock:
+            if not self._written and not self._ahead:
+                return None
+            written, self._written, self._written_last = self._written, [], ""
+            ahead, self._ahead = self._ahead, []
+            self._unstored_bytes = 0
+            order = self._order
+            return Checkpoint(
+                order.next, tuple(order.missing), self.items.copy(), self.executions.copy(), dict(self.errors),
+                written, ahead,
+            )  # fmt: skip
 
-    def _count(self, items: int, succeeded: int, status: ChildStatus, error: str | None) -> None:
-        self.executions.end(status, 1)
-        self.items.end(ChildStatus.SUCCEEDED, succeeded)
-        if succeeded < items:
-            self.items.end(status, items - succeeded)
-            if error is not None and (error in self.errors or len(self.errors) < MAX_ERROR_NAMES):
-                self.errors[error] += 1
+    def restore(self, checkpoints: Iterable[Checkpoint]) -> Callable[[int], bool] | None:
+        """Write and count what earlier attempts have recorded; returns what tells whether a child is among it."""
+        with self._lock:
+            last: Checkpoint | None = None
+            ahead: dict[int, Results] = {}
+            for last in checkpoints:
+                self._write(last.written)
+                ahead.update(last.ahead)
+                self._written, self._written_last = [], ""  # it is stored already
+            if last is None:
+                return None
+            self._unstored_bytes, self._full = 0, False
+            self.items.resume(last.items)
+            self.executions.resume(last.executions)
+            self.errors.update(last.errors)
+            below, missing = last.next, frozenset(last.missing)
+            self._order.begin_at(below, missing)
+            ahead = {index: entries for index, entries in ahead.items() if index >= below or index in missing}
+            for index, entries in sorted(ahead.items()):
+                self._order.put(index, entries, _size(entries))
+        return lambda index: (index < below and index not in missing) or index in ahead
 
-    def _put(self, index: int, entries: _Entries) -> None:
-        at_once = self._order.is_next(index)
-        self._order.put(index, entries, 0 if at_once else sum(sum(map(len, found)) for _, found in entries))
+    def _grown(self, size: int) -> None:
+        self._unstored_bytes += size
+        self._full = self._journal is not None and self._journal.is_full(self._unstored_bytes)
 
     def content(self, files: ResultFiles) -> dict[str, Any]:
         """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
@@ -102,26 +143,31 @@ class Recorder:
 
     def flush(self) -> None:
         """All children have ended: write what was held back for the order's sake."""
-        self._order.flush()
+        with self._lock:
+            self._order.flush()
 
     def pending(self, child: Child) -> None:
         """Record a child that never started."""
-        self._files.pending.add((self._records.pending(child.input_json),))
+        self._files.of("PENDING").add((self._records.pending(child.input_json),))
         self._pending_items += child.items
         self._pending_children += 1
 
-    def _log_failure(self, child: Child, error: str, cause: str) -> None:
+    def _note_failure(self, child: Child, outcome: Outcome) -> None:
+        if outcome.error is None:
+            return
+        if outcome.error in self.errors or len(self.errors) < MAX_ERROR_NAMES:
+            self.errors[outcome.error] += 1
         number = self.executions.unsuccessful
         if number <= MAX_LOGGED_FAILURES:
-            _log_failure(child, error, cause)
+            _log_failure(child, outcome.error, outcome.cause or "")
             if number == MAX_LOGGED_FAILURES:
                 log.warning("Further failures of this partition are only counted; all are in its FAILED file")
 
-    def _entries(self, child: Child, outcome: Outcome) -> _Entries:
+    def _entries(self, child: Child, outcome: Outcome) -> Results:
         """What a child that ended leaves, and where. Encoded at once: what waits for its turn is bytes."""
         if outcome.status is ChildStatus.SUCCEEDED:
             return (self._success(child.index, child.input_json, outcome, outcome.output_json or b"null"),)
-        entries: _Entries = ()
+        entries: Results = ()
         input_json = child.input_json
         if child.outcomes is not None and child.outcomes.outputs:
             # Some items of the batch did succeed: they get a record of their own.
@@ -136,24 +182,30 @@ class Recorder:
             error=outcome.error, cause=outcome.cause,
         )  # fmt: skip
         # AWS: failed children are always written as NONE records, in the state output too.
-        return (*entries, (self._files.failed, (self._records.record(ended),)))
+        return (*entries, ("FAILED", (self._records.record(ended),)))
 
     def _success(
         self, index: int, input_json: bytes, outcome: Outcome, output_json: bytes
-    ) -> tuple[StatusFiles, tuple[bytes, ...]]:
+    ) -> tuple[str, tuple[bytes, ...]]:
         if self._keeps_records:
             ended = Ended(index, outcome.status, input_json, outcome.start, outcome.stop, output_json)
             elements: tuple[bytes, ...] = (self._records.record(ended),)
         else:
             elements = result_elements(outcome.output, output_json, self._transformation)
-        return self._files.succeeded, elements
+        return "SUCCEEDED", elements
 
-    def _write(self, entries: _Entries) -> None:
-        for files, elements in entries:
-            files.add(elements)
+    def _write(self, entries: Results | Runs) -> None:
+        for status, elements in entries:
+            self._files.of(status).add(elements)
             self._add_to_output(elements)
+            if self._journal is not None:
+                # Lists of bytes: objects that the garbage collector looks into would cost more than the rest.
+                if status != self._written_last:
+                    self._written.append((status, []))
+                    self._written_last = status
+                self._written[-1][1].extend(elements)
 
-    def _add_to_output(self, elements: tuple[bytes, ...]) -> None:
+    def _add_to_output(self, elements: Sequence[bytes]) -> None:
         if self.output is None:
             return
         self._output_bytes += sum(map(len, elements)) + len(elements)
@@ -161,6 +213,10 @@ class Recorder:
             self.output = None
         else:
             self.output.extend(elements)
+
+
+def _size(entries: Results) -> int:
+    return sum(sum(map(len, elements)) for _, elements in entries)
 
 
 def _log_failure(child: Child, error: str, cause: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..core.errors import ResultWriterFailed
 from ..core.manifest import MAX_FILE_BYTES, ResultFile, result_key
@@ -43,7 +43,7 @@ class StatusFiles:
     ) -> None:
         self._store = store
         self._folder = folder
-        self.status = status
+        self._status = status
         self._jsonl = output_type is OutputType.JSONL
         self._number = partition + attempt * _FILES_OF_AN_ATTEMPT * partitions
         self._step = partitions
@@ -54,6 +54,8 @@ class StatusFiles:
         self._buffered = 0
         self._first = True
         self.files: list[ResultFile] = []
+        self.on_block: Callable[[int], None] = lambda size: None
+        """Called with the size of each block that was handed on."""
 
     def add(self, elements: Iterable[bytes]) -> None:
         """Append elements (compact JSON each)."""
@@ -74,9 +76,10 @@ class StatusFiles:
     def _write_out(self) -> None:
         with _writing():
             if self._writer is None:
-                self._key = f"{self._folder}/{result_key(self.status, self._number, self._jsonl)}"
+                self._key = f"{self._folder}/{result_key(self._status, self._number, self._jsonl)}"
                 self._writer = self._store.create(self._key)
             self._writer.write(b"".join(self._buffer))
+        self.on_block(self._buffered)
         self._buffer.clear()
         self._buffered = 0
 
@@ -118,32 +121,33 @@ class ResultFiles:
         partitions: int,
         attempt: int = 0,
     ) -> None:
-        self.succeeded, self.failed, self.pending = (
-            StatusFiles(store, folder, status, output_type, partition, partitions, attempt)
+        self._by_status = {
+            status: StatusFiles(store, folder, status, output_type, partition, partitions, attempt)
             for status in ("SUCCEEDED", "FAILED", "PENDING")
-        )
+        }
 
     def of(self, status: str) -> StatusFiles:
         """The files of one status."""
-        return next(files for files in self._all if files.status == status)
-
-    @property
-    def _all(self) -> tuple[StatusFiles, ...]:
-        return self.succeeded, self.failed, self.pending
+        return self._by_status[status]
 
     def files(self) -> dict[str, list[ResultFile]]:
         """What was written, by status; complete once closed."""
-        return {"SUCCEEDED": self.succeeded.files, "FAILED": self.failed.files, "PENDING": self.pending.files}
+        return {status: found.files for status, found in self._by_status.items()}
+
+    def on_block(self, callback: Callable[[int], None]) -> None:
+        """Have ``callback`` called with the size of every block that was handed on."""
+        for found in self._by_status.values():
+            found.on_block = callback
 
     def close(self) -> None:
-        for status_files in self._all:
-            status_files.close()
+        for found in self._by_status.values():
+            found.close()
 
     def abort(self) -> None:
-        for status_files in self._all:
-            status_files.abort()
+        for found in self._by_status.values():
+            found.abort()
 
     def remove(self) -> None:
         """Take back what was written: somebody else's results count."""
-        for status_files in self._all:
-            status_files.remove()
+        for found in self._by_status.values():
+            found.remove()

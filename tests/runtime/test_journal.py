@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfdm import DistributedMap, ItemBatcher, MapRunSummary, PythonFunction, ResultWriter, WriterConfig
-from airflow_provider_sfdm.core.counters import ChildStatus
+from airflow_provider_sfdm.core.counters import Counts
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
-from airflow_provider_sfdm.runtime.folder import MapRunFolder
-from airflow_provider_sfdm.runtime.journal import Entry, Journal, _decoded
+from airflow_provider_sfdm.runtime.folder import MapRunFolder, Segment
+from airflow_provider_sfdm.runtime.journal import Checkpoint, Journal
 from airflow_provider_sfdm.runtime.partition import PartitionStopped, run_partition
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
@@ -283,15 +284,15 @@ def test_a_partition_that_has_ended_keeps_no_journal(tmp_path: Path) -> None:
     planned = Planned(tmp_path, breaking(100, []))
     with pytest.raises(Interrupted):
         planned.attempt()
-    assert list(planned.folder.journal(0))
+    assert planned.folder.segments(0)
     planned.attempt(str)
-    assert not list(planned.folder.journal(0))
+    assert not planned.folder.segments(0)
     assert planned.folder.newest_attempt(0) is None
 
 
 def test_a_short_partition_stores_nothing_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored: list[Any] = []
-    monkeypatch.setattr(MapRunFolder, "add_to_journal", lambda *arguments: stored.append(arguments))
+    monkeypatch.setattr(MapRunFolder, "write_segment", lambda *arguments: stored.append(arguments))
     Planned(tmp_path, str).attempt(seconds=30)
     assert stored == []
 
@@ -299,7 +300,7 @@ def test_a_short_partition_stores_nothing_on_its_way(tmp_path: Path, monkeypatch
 class TestStorageFaults:
     def test_a_hiccup(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         planned, seen, broken = Planned(tmp_path, str), list[Any](), [3]
-        add = MapRunFolder.add_to_journal
+        add = MapRunFolder.write_segment
 
         def flaky(self: MapRunFolder, *arguments: Any) -> None:
             if broken[0]:
@@ -307,7 +308,7 @@ class TestStorageFaults:
                 raise StorageError("s3://b", "slow down")
             add(self, *arguments)
 
-        monkeypatch.setattr(MapRunFolder, "add_to_journal", flaky)
+        monkeypatch.setattr(MapRunFolder, "write_segment", flaky)
 
         def function(item: Any) -> Any:
             time.sleep(0.002)
@@ -321,63 +322,138 @@ class TestStorageFaults:
     def test_what_is_collected_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._MAX_BYTES", 10_000)
         monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._FIRST_WAIT", 0.001)
+        monkeypatch.setattr("airflow_provider_sfdm.runtime.result_files._BLOCK_BYTES", 1_000)
 
         def refuse(*arguments: Any) -> None:
             raise StorageError("s3://b", "gone")
 
         planned, seen = Planned(tmp_path, str), list[Any]()
         with monkeypatch.context() as patch, pytest.raises(StorageError, match="gone"):
-            patch.setattr(MapRunFolder, "add_to_journal", refuse)
+            patch.setattr(MapRunFolder, "write_segment", refuse)
             planned.attempt(breaking(-1, seen))
         assert len(seen) < 100
         planned.attempt(str)
         assert sorted(ended(planned)) == list(range(ITEMS))
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Callable[[], Journal]]:
-    folder = MapRunFolder(open_folder(tmp_path.as_uri(), CONNECTIONS))
-    yield lambda: Journal(folder, 3, 30, StopSignal())
-
-
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-ENTRIES = st.builds(
-    Entry,
-    st.integers(0, 10**9),
-    st.integers(0, 10**6),
-    st.integers(0, 10**6),
-    st.sampled_from(ChildStatus),
-    st.none() | TEXT,
-    st.lists(
-        st.tuples(
-            st.sampled_from(["SUCCEEDED", "FAILED"]),
-            st.lists(TEXT.map(lambda text: json.dumps(text, ensure_ascii=False).encode()), max_size=3).map(tuple),
-        ),
-        max_size=2,
-    ).map(tuple),
+ELEMENTS = st.lists(TEXT.map(lambda text: json.dumps(text).encode()), max_size=3)
+RESULTS = st.lists(st.tuples(st.sampled_from(["SUCCEEDED", "FAILED"]), ELEMENTS.map(tuple)), max_size=2).map(tuple)
+NUMBERS = st.integers(0, 10**9)
+COUNTS = st.builds(Counts, succeeded=NUMBERS, failed=NUMBERS, timed_out=NUMBERS, aborted=NUMBERS)
+CHECKPOINTS = st.builds(
+    Checkpoint,
+    NUMBERS,
+    st.lists(NUMBERS).map(tuple),
+    COUNTS,
+    COUNTS,
+    st.dictionaries(TEXT, NUMBERS, max_size=3),
+    st.lists(st.tuples(st.sampled_from(["SUCCEEDED", "FAILED"]), ELEMENTS), max_size=4),
+    st.lists(st.tuples(NUMBERS, RESULTS), max_size=3),
 )
 
 
-@given(st.lists(ENTRIES, max_size=5))
-def test_entries_are_read_as_they_were_written(entries: list[Entry]) -> None:
-    assert list(_decoded(b"".join(entry.encode() for entry in entries))) == entries
+@given(CHECKPOINTS, st.none() | st.builds(Segment, NUMBERS, NUMBERS))
+def test_checkpoints_are_read_as_they_were_written(checkpoint: Checkpoint, base: Segment | None) -> None:
+    read, found = Checkpoint.decode(checkpoint.encode(base))
+    assert found == base
+    assert read == checkpoint
 
 
-def test_a_child_counts_once(journal: Callable[[], Journal]) -> None:
-    """As the first attempt that recorded it told."""
-    for _ in range(3):
-        attempt = journal()
-        attempt.add(Entry(7, 1, 1, ChildStatus.SUCCEEDED, None, (("SUCCEEDED", (b"%d" % attempt.attempt,)),)))
-        attempt.store()
-    assert [entry.results for entry in journal().recorded()] == [(("SUCCEEDED", (b"0",)),)]
+class Told:
+    """A recording whose checkpoints are given."""
+
+    def __init__(self, *nexts: int) -> None:
+        self._nexts = list(nexts)
+
+    def checkpoint(self) -> Checkpoint | None:
+        if not self._nexts:
+            return None
+        return Checkpoint(self._nexts.pop(0), (), Counts(), Counts(), {})
 
 
-def test_an_older_attempt_stores_nothing_more(journal: Callable[[], Journal]) -> None:
-    older, newer = journal(), journal()
-    older.add(Entry(1, 1, 1, ChildStatus.SUCCEEDED, None, ()))
-    older.store()
-    assert list(journal().recorded()) == []
-    assert older._stop.reason == StopReason(
-        "States.TaskFailed", "another attempt at this partition has begun", local=True
-    )
-    assert newer._stop.reason is None
+class TestAttempts:
+    @pytest.fixture
+    def begin(self, tmp_path: Path) -> Callable[..., Journal]:
+        folder = MapRunFolder(open_folder(tmp_path.as_uri(), CONNECTIONS))
+
+        def begin(*nexts: int) -> Journal:
+            journal = Journal(folder, 3, 30, StopSignal())
+            journal.recorded_before = [checkpoint.next for checkpoint in journal.recorded()]  # type: ignore[attr-defined]
+            journal.keeping(Told(*nexts))
+            for _ in nexts:
+                journal.store()
+            return journal
+
+        return begin
+
+    def test_each_goes_on_from_the_one_before(self, begin: Any) -> None:
+        begin(10, 20)
+        assert begin(30).recorded_before == [10, 20]
+        assert begin().recorded_before == [10, 20, 30]
+        assert begin(40).recorded_before == [10, 20, 30]
+        assert begin().recorded_before == [10, 20, 30, 40]
+
+    def test_what_an_older_one_stores_later_is_of_no_account(self, begin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its look whether it is the newest, and then its write, may come just so."""
+        older = begin(10)
+        newer = begin(20)
+        monkeypatch.setattr(older, "_is_newest", lambda: True)
+        older.keeping(Told(99))
+        older.store()
+        assert newer.recorded_before == [10]
+        assert begin().recorded_before == [10, 20]
+
+    def test_an_older_one_stores_nothing_more(self, begin: Any) -> None:
+        older = begin(10)
+        newer = begin()
+        older.keeping(Told(99))
+        older.store()
+        assert begin().recorded_before == [10]
+        assert older._stop.reason.local
+        assert newer._stop.reason is None
+
+
+def test_what_a_stop_of_the_attempt_aborts_runs_again(tmp_path: Path) -> None:
+    """Airflow's on_kill: the children in flight end with the attempt, and are not what became of them."""
+
+    async def function(item: Any) -> Any:
+        await asyncio.sleep(0.01 if item < 50 else 3600)
+        return item
+
+    async def quick(item: Any) -> Any:
+        return item
+
+    planned, stop = Planned(tmp_path, function, max_concurrency=10), StopSignal()
+    threading.Timer(1, stop.set, [StopReason("States.TaskFailed", "killed", local=True)]).start()
+    with pytest.raises(PartitionStopped, match="killed"):
+        planned.attempt(stop=stop)
+    planned.attempt(quick)
+    assert planned.end().execution_counts.succeeded == ITEMS
+    assert sorted(ended(planned)) == list(range(ITEMS))
+
+
+def test_children_that_end_in_any_order(tmp_path: Path) -> None:
+    """Many at once, and one that takes long: what waits for its turn is recorded as well."""
+    seen: list[Any] = []
+
+    def function(slow_until: int) -> Callable[[Any], Any]:
+        async def child(item: Any) -> Any:
+            while item % 97 == 3 and len(seen) < slow_until:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(random.random() / 200)
+            if len(seen) == slow_until:
+                raise Interrupted
+            seen.append(item)
+            return item
+
+        return child
+
+    planned = Planned(tmp_path, function(-1), max_concurrency=20)
+    for until in (100, 180, 260, 330):
+        with pytest.raises(Interrupted):
+            planned.attempt(function(until))
+    planned.attempt(function(-1))
+    assert sorted(ended(planned)) == list(range(ITEMS))
+    repeated = len(seen) - ITEMS
+    assert repeated <= 4 * 20, "in flight when it ended"

@@ -191,7 +191,7 @@ def test_nothing_added_nothing_written(tmp_path: Path) -> None:
 
 def test_what_is_aborted_leaves_nothing(tmp_path: Path) -> None:
     files = ResultFiles(LocalStore(tmp_path), "run", JSON, 0, 1)
-    files.succeeded.add((b"1" * 300_000,))
+    files.of("SUCCEEDED").add((b"1" * 300_000,))
     files.abort()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
