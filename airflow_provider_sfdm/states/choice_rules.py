@@ -78,7 +78,7 @@ def _literal(variable: CompiledPath, comparison: Comparison, value: Any, place: 
 def _is_present(variable: CompiledPath, wanted: bool) -> Condition:
     def condition(visit: Visit) -> bool:
         try:
-            variable.find(visit)
+            variable.look_up(visit)
         except PathNotFound:
             return not wanted
         return wanted
@@ -94,7 +94,7 @@ def _boolean(value: Any, place: str) -> bool:
 
 def _find(path: CompiledPath, visit: Visit) -> Any:
     try:
-        return path.find(visit)
+        return path.look_up(visit)
     except PathNotFound:
         problem = "The choice state's condition path references an invalid value."
         raise StatesRuntime(f"Invalid path '{path.text}': {problem}") from None
