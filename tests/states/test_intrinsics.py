@@ -166,7 +166,7 @@ def test_unique_members_are_contained_once(array: list[Any]) -> None:
 
 @given(json_values)
 def test_json_goes_to_text_and_back(value: Any) -> None:
-    text = intrinsic("States.JsonToString($)", value)
+    text = intrinsic("States.JsonToString($.value)", {"value": value})
     assert intrinsic("States.StringToJson($)", text) == value
 
 
