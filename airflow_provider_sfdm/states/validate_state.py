@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..core.errors import InvalidDefinition
 from ..core.paths import compile_path, compile_reference_path
 from ..core.values import is_jsonata
 from .assign import Assign
-from .choice_rules import compile_rule
+from .choice_rules import compile_rule, is_jsonpath_field
 from .jsonata import Expression
 from .problems import Found
 from .recovery import compile_retriers
@@ -53,19 +53,6 @@ _MAX_SECONDS = 99_999_999
 _CATCHER = frozenset(("ErrorEquals", "Next", "Comment", "Assign"))
 
 
-def following_names(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The names of states that a state leads to, with the field that names each."""
-    if "Next" in state:
-        yield "Next", state["Next"]
-    if "Default" in state:
-        yield "Default", state["Default"]
-    for field in ("Choices", "Catch"):
-        holders = state.get(field)
-        for index, holder in enumerate(holders if isinstance(holders, list) else ()):
-            if isinstance(holder, Mapping) and "Next" in holder:
-                yield f"{field}[{index}]/Next", holder["Next"]
-
-
 def validate_state(
     name: str, state: Mapping[str, Any], where: str, language: str, machine_language: str, found: Found
 ) -> bool:
@@ -84,6 +71,8 @@ def validate_state(
     _values(state, where, found, jsonata=jsonata)
     if kind in ("Task", "Parallel", "Map"):
         _recovery(state, where, found, jsonata=jsonata)
+    if kind == "Task":
+        _heartbeat(state, where, found)
     if kind == "Task" and (not isinstance(state.get("Resource"), str) or not state["Resource"]):
         found.add(f"{where}/Resource", "must be given, as text")
     if kind == "Choice":
@@ -106,10 +95,14 @@ def _known_fields(state: Mapping[str, Any], kind: str, where: str, language: str
         if field in known:
             continue
         if field in foreign:
-            supported = f"but field '{field}' is only supported for the '{other}' QueryLanguage"
-            found.add(where, f"The QueryLanguage is set to '{language}', {supported}")
+            found.add(where, _of_other_language(field, language, other))
         else:
-            found.add(f"{where}/{field}", f"Field '{field}' is not supported")
+            found.add(where, f"Field '{field}' is not supported")
+
+
+def _of_other_language(field: str, language: str, other: str) -> str:
+    supported = f"but field '{field}' is only supported for the '{other}' QueryLanguage"
+    return f"The QueryLanguage is set to '{language}', {supported}"
 
 
 def _transition(state: Mapping[str, Any], kind: str, where: str, found: Found) -> None:
@@ -199,12 +192,24 @@ def _seconds(value: Any, place: str, found: Found, *, jsonata: bool, least: int)
         found.add(place, f"must be a whole number of seconds from {least} to {_MAX_SECONDS:,}")
 
 
+def _heartbeat(state: Mapping[str, Any], where: str, found: Found) -> None:
+    """The specification: "the heartbeat interval MUST be smaller than the timeout value"."""
+    timeout, heartbeat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
+    if type(timeout) is int and type(heartbeat) is int and heartbeat >= timeout:
+        found.add(f"{where}/HeartbeatSeconds", "must be less than TimeoutSeconds")
+
+
+def _slashes(field: str, where: str) -> str:
+    """A field below ``where`` as AWS writes locations; names in ``where`` may have dots in them."""
+    return where + field.removeprefix(where).replace(".", "/")
+
+
 def _recovery(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
     if "Retry" in state:
         try:
             compile_retriers(state["Retry"], f"{where}/Retry")
         except InvalidDefinition as error:
-            found.add(error.field, error.problem)
+            found.add(_slashes(error.field, where), error.problem)
     catch = state.get("Catch", [])
     if not isinstance(catch, list):
         found.add(f"{where}/Catch", "must be an array")
@@ -219,7 +224,7 @@ def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: boo
         return
     for field in catcher:
         if field not in _CATCHER and field != ("Output" if jsonata else "ResultPath"):
-            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+            found.add(place, f"Field '{field}' is not supported")
     errors = catcher.get("ErrorEquals")
     if not isinstance(errors, list) or not errors or not all(isinstance(error, str) and error for error in errors):
         found.add(f"{place}/ErrorEquals", "must be an array of error names")
@@ -254,10 +259,15 @@ def _choices(state: Mapping[str, Any], where: str, found: Found, *, jsonata: boo
         if jsonata:
             _condition(rule, place, found)
             continue
+        jsonatas = [field for field in ("Condition", "Output") if field in rule]
+        for field in jsonatas:
+            found.add(place, _of_other_language(field, "JSONPath", "JSONata"))
+        if jsonatas:
+            continue
         try:
             compile_rule(rule, place)
         except InvalidDefinition as error:
-            found.add(error.field.replace(f"{place}.", f"{place}/"), error.problem)
+            found.add(_slashes(error.field, place), error.problem)
 
 
 def _condition(rule: Mapping[str, Any], place: str, found: Found) -> None:
@@ -267,8 +277,10 @@ def _condition(rule: Mapping[str, Any], place: str, found: Found) -> None:
     elif not isinstance(condition, bool):
         found.add(f"{place}/Condition", "must be a JSONata expression, true or false")
     for field in rule:
-        if field not in ("Condition", "Next", "Comment", "Assign", "Output"):
-            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+        if is_jsonpath_field(field):
+            found.add(place, _of_other_language(field, "JSONata", "JSONPath"))
+        elif field not in ("Condition", "Next", "Comment", "Assign", "Output"):
+            found.add(place, f"Field '{field}' is not supported")
 
 
 def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
@@ -320,4 +332,4 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     try:
         DistributedMap.from_asl(own, query_language=language)
     except InvalidDefinition as error:
-        found.add(f"{where}/{error.field}", error.problem)
+        found.add(f"{where}/{error.field.replace('.', '/')}", error.problem)
