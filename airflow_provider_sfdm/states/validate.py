@@ -17,6 +17,7 @@ from .payloads import nesting
 from .problems import Found, InvalidMachine, Problem
 from .validate_graph import check_paths, following_names, missing_target
 from .validate_state import validate_state
+from .validate_variables import check_scopes
 
 MAX_NAME_LENGTH = 80
 _LANGUAGES = ("JSONPath", "JSONata")
@@ -48,6 +49,7 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
         # By itself it may name the language, since there is no machine to do so.
         language = definition.get("QueryLanguage", query_language)
         _Validation(found, language).list_of_states(definition, "", _PROCESSOR | {"QueryLanguage"})
+        check_scopes(definition, "", found)
         return found.problems
     language = _language(definition, "", query_language, found)
     timeout = definition.get("TimeoutSeconds")
@@ -56,6 +58,7 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
     if definition.get("Version", "1.0") != "1.0":
         found.add("/Version", 'must be "1.0"')
     _Validation(found, language).list_of_states(definition, "", _MACHINE)
+    check_scopes(definition, "", found)
     return found.problems
 
 

@@ -270,3 +270,28 @@ SAID: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 @pytest.mark.parametrize(("definition", "said"), SAID)
 def test_what_is_said(definition: dict[str, Any], said: list[tuple[str, str]]) -> None:
     assert [tuple(problem) for problem in problems(definition)] == said
+
+
+def _assigning(**values: Any) -> dict[str, Any]:
+    return {"StartAt": "B", "States": {"B": {**PASS, "Assign": values}}}
+
+
+def test_inner_scopes_leave_outer_variables_alone() -> None:
+    outer = {"Type": "Pass", "Assign": {"a.$": "$.a"}, "Next": "M"}
+    taken = machine(A=outer, M={**PARALLEL, "Branches": [_assigning(a=1, b=2)]})
+    (problem,) = problems(taken)
+    assert problem.location == "/States/M/Branches[0]/States/B/Assign"
+    assert problem.message.startswith("the variable 'a' belongs to a scope around")
+    assert problems(machine(A=outer, M={**MAP, "ItemProcessor": _assigning(b=1)})) == []
+    distributed = _assigning(a=1) | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    assert problems(machine(A=outer, M={**MAP, "ItemProcessor": distributed})) == []
+
+
+def test_a_catcher_and_a_rule_assign_in_the_scope_of_their_state() -> None:
+    inside = _assigning(**{"c.$": "$.c"})
+    catch = [{"ErrorEquals": ["E"], "Assign": {"c": 1}, "Next": "Z"}]
+    assert [
+        one.location for one in problems(machine(A={**PARALLEL, "Branches": [inside], "Catch": catch}, Z=PASS))
+    ] == ["/States/A/Branches[0]/States/B/Assign"]
+    twice = [_assigning(x=1), {"StartAt": "C", "States": {"C": {**PASS, "Assign": {"x": 2}}}}]
+    assert problems(machine(A={**PARALLEL, "Branches": twice})) == []
