@@ -8,7 +8,8 @@ from typing import NamedTuple
 # A key of an object or an index of an array (negative: from the end).
 Segment = str | int
 
-_VARIABLE = re.compile(r"\$(\w+)", re.ASCII)
+# AWS's guide: names of variables "follow the rules for Unicode Identifiers".
+_VARIABLE = re.compile(r"\$(\w+)")
 _NAME = re.compile(r"""[^\s.\[\]()'"*,?]+""")
 _INDEX = re.compile(r"\[\s*(-?\d{1,15})\s*\]", re.ASCII)
 # Recorded on AWS: a backslash in a quoted name is a character of the name, even before the other quotation mark.
