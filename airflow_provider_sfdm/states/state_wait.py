@@ -9,7 +9,7 @@ from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.numbers import integer
 from ..core.paths import PathNotFound, compile_path
 from .failures import QueryEvaluationError
-from .intrinsic_functions import to_text
+from .intrinsic_text import to_text
 from .io_jsonata import JsonataIO
 from .jsonata import expression
 from .state import Following, Source
