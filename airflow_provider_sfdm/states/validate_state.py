@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -50,6 +51,9 @@ _PATHS: Mapping[str, Callable[[Any, str], object]] = {
 }
 _SECONDS = ("TimeoutSeconds", "HeartbeatSeconds", "Seconds")
 _MAX_SECONDS = 99_999_999
+# AWS refuses a definition that reads the error output where there is none: anywhere but in a catcher.
+_ERROR_OUTPUT = re.compile(r"\$states\s*\.\s*errorOutput\b")
+_QUOTED = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.DOTALL)
 _CATCHER = frozenset(("ErrorEquals", "Next", "Comment", "Assign"))
 
 
@@ -154,30 +158,36 @@ def _paths(state: Mapping[str, Any], where: str, found: Found) -> None:
         found.attempt(f"{where}/{field}", partial(compile_value, state[field], field, field))
 
 
-def template(value: Any, place: str, found: Found, *, jsonata: bool) -> None:
-    """The problems of a payload template, or of JSON with expressions in it."""
+def template(value: Any, place: str, found: Found, *, jsonata: bool, caught: bool = False) -> None:
+    """The problems of a payload template, or of JSON with expressions in it; ``caught``: in a catcher."""
     if isinstance(value, str):
         if jsonata and is_jsonata(value):
-            found.attempt(place, lambda: Expression(value, place))
+            _expression(value, place, found, caught=caught)
         return
     if isinstance(value, list):
         for index, part in enumerate(value):
-            template(part, f"{place}[{index}]", found, jsonata=jsonata)
+            template(part, f"{place}[{index}]", found, jsonata=jsonata, caught=caught)
     if not isinstance(value, Mapping):
         return
     for key, member in value.items():
         where = f"{place}/{key}"
         if jsonata or not key.endswith(".$"):
-            template(member, where, found, jsonata=jsonata)
+            template(member, where, found, jsonata=jsonata, caught=caught)
         elif key.removesuffix(".$") in value:
             found.add(where, f"{key.removesuffix('.$')!r} is given both as a value and as a path")
         else:
             found.attempt(where, partial(compile_value, member, place, key))
 
 
+def _expression(text: str, place: str, found: Found, *, caught: bool = False) -> None:
+    found.attempt(place, lambda: Expression(text, place))
+    if not caught and _ERROR_OUTPUT.search(_QUOTED.sub("''", text)):
+        found.add(place, "Field '$states.errorOutput' does not exist.")
+
+
 def _limit(value: Any, field: str, place: str, found: Found, *, jsonata: bool) -> None:
     if jsonata and isinstance(value, str) and is_jsonata(value):
-        found.attempt(place, lambda: Expression(value, place))
+        _expression(value, place, found)
     elif field == "ToleratedFailurePercentage":
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
             found.add(place, "must be a number from 0 to 100")
@@ -187,7 +197,7 @@ def _limit(value: Any, field: str, place: str, found: Found, *, jsonata: bool) -
 
 def _seconds(value: Any, place: str, found: Found, *, jsonata: bool, least: int) -> None:
     if jsonata and isinstance(value, str) and is_jsonata(value):
-        found.attempt(place, lambda: Expression(value, place))
+        _expression(value, place, found)
     elif type(value) is not int or not least <= value <= _MAX_SECONDS:
         found.add(place, f"must be a whole number of seconds from {least} to {_MAX_SECONDS:,}")
 
@@ -235,7 +245,7 @@ def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: boo
     _variables(catcher, place, found, jsonata=jsonata)
     for field in ("Assign", "Output"):
         if field in catcher:
-            template(catcher[field], f"{place}/{field}", found, jsonata=jsonata)
+            template(catcher[field], f"{place}/{field}", found, jsonata=jsonata, caught=True)
     if not jsonata and "ResultPath" in catcher:
         found.attempt(f"{place}/ResultPath", lambda: compile_result_path(catcher["ResultPath"], "ResultPath"))
 
@@ -273,7 +283,7 @@ def _choices(state: Mapping[str, Any], where: str, found: Found, *, jsonata: boo
 def _condition(rule: Mapping[str, Any], place: str, found: Found) -> None:
     condition = rule.get("Condition")
     if isinstance(condition, str) and is_jsonata(condition):
-        found.attempt(f"{place}/Condition", lambda: Expression(condition, place))
+        _expression(condition, f"{place}/Condition", found)
     elif not isinstance(condition, bool):
         found.add(f"{place}/Condition", "must be a JSONata expression, true or false")
     for field in rule:
@@ -291,7 +301,7 @@ def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
     if moment is not None and not is_jsonata(moment) and parse(moment) is None:
         found.add(f"{where}/Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
     elif isinstance(moment, str) and is_jsonata(moment):
-        found.attempt(f"{where}/Timestamp", lambda: Expression(moment, "Timestamp"))
+        _expression(moment, f"{where}/Timestamp", found)
 
 
 def _branches(state: Mapping[str, Any], where: str, found: Found) -> bool:

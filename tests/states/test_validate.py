@@ -295,3 +295,15 @@ def test_a_catcher_and_a_rule_assign_in_the_scope_of_their_state() -> None:
     ] == ["/States/A/Branches[0]/States/B/Assign"]
     twice = [_assigning(x=1), {"StartAt": "C", "States": {"C": {**PASS, "Assign": {"x": 2}}}}]
     assert problems(machine(A={**PARALLEL, "Branches": twice})) == []
+
+
+def test_the_error_output_is_there_in_a_catcher_alone() -> None:
+    read = {"e": ["{% $states.errorOutput.Cause %}"]}
+    catch = {"ErrorEquals": ["E"], "Output": read, "Assign": read, "Next": "B"}
+    fine = {**TASK, "Arguments": {}, "Output": "{% 'not $states.errorOutput' %}", "Catch": [catch]}
+    assert problems(jsonata(A=fine, B=PASS)) == []
+    for field in ("Arguments", "Output", "Assign"):
+        (problem,) = problems(jsonata(A={**fine, field: read}, B=PASS))
+        assert problem == (f"/States/A/{field}/e[0]", "Field '$states.errorOutput' does not exist.")
+    (problem,) = problems(jsonata(A={"Type": "Fail", "Cause": "{% $states . errorOutput %}"}))
+    assert problem.location == "/States/A/Cause"
