@@ -111,3 +111,23 @@ def test_a_null_input_is_handed_on(state: dict[str, Any]) -> None:
 def test_a_wait_for_what_is_not_there(field: str, path: str) -> None:
     caused = failure(machine(A={"Type": "Wait", field: path, "End": True}), DATA)
     assert caused == ("States.Runtime", f"{WHERE}The {field} parameter does not reference an input value: {path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$.new[0]", {"new": ["R"]}),
+        ("$.a.b[0].c", {"a": {"b": [{"c": "R"}]}}),
+        ("$.new[0][0]", {"new": [["R"]]}),
+    ],
+)
+def test_result_path_makes_what_is_not_there(path: str, expected: Any) -> None:
+    assert output(machine(A={"Type": "Pass", "Result": "R", "ResultPath": path, "End": True}), {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "shown"), [("$.new[1]", 1, "{}"), ("$.l[1]", 1, "[5]"), ("$.l.x", "x", "[5]")]
+)
+def test_result_path_that_cannot_be_applied(path: str, step: object, shown: str) -> None:
+    caused = failure(machine(A={"Type": "Pass", "Result": "R", "ResultPath": path, "End": True}), {"l": [5]})
+    assert caused == ("States.ResultPathMatchFailure", f'{WHERE}Unable to apply step "{step}" to input {shown}')
