@@ -49,9 +49,10 @@ class JsonPathIO:
 
     def finish(self, visit: Visit, result: Any) -> Any:
         """The state's output; variables are assigned. Raises StatesError."""
+        # AWS's guide: in Assign "$ refers to the API/sub-workflow result", at the same time as in ResultSelector.
+        values = self._assign.values(visit.with_input(result)) if self._assign else None
         if self._selector is not None:
             result = self._selector(visit.with_input(result))
-        values = self._assign.values(visit.with_input(result)) if self._assign else None
         output = result if self._replaces else self._combine(visit.input, result)
         output = self.select_output(visit, output)
         if values:

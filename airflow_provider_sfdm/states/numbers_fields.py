@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.errors import StatesRuntime
 from ..core.numbers import decimal, integer
-from .intrinsic_functions import to_text
+from .intrinsic_text import to_text
 from .jsonata import expression
 from .state import Source
 from .values import compile_value

@@ -37,7 +37,7 @@ def _put(data: Any, segments: tuple[Segment, ...], result: Any) -> Any:
         return result
     segment = segments[0]
     if isinstance(segment, str) and isinstance(data, Mapping):
-        inner = data[segment] if segment in data else ({} if segments[1:] else None)
+        inner = data[segment] if segment in data else _new(segments[1:])
         return {**data, segment: _put(inner, segments[1:], result)}
     if isinstance(segment, int) and isinstance(data, list) and -len(data) <= segment < len(data):
         copy = list(data)
@@ -45,3 +45,10 @@ def _put(data: Any, segments: tuple[Segment, ...], result: Any) -> Any:
         return copy
     shown = encoded(data).decode()
     raise ResultPathMatchFailure(f'Unable to apply step "{segment}" to input {shown}'[:32_768])
+
+
+def _new(segments: tuple[Segment, ...]) -> Any:
+    """What is made where the path leads beyond the input: objects, and for the index 0 an array of one."""
+    if not segments:
+        return None
+    return [_new(segments[1:])] if segments[0] == 0 else {}

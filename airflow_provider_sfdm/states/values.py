@@ -30,7 +30,7 @@ def compile_value(text: object, place: str, key: str) -> Evaluate:
 
 
 def _template_path(path: CompiledPath, key: str) -> Evaluate:
-    find = path.find
+    find = path.look_up
     ends_in_index = path.is_definite and path.leading and type(path.leading[-1]) is int
 
     def evaluate(visit: Visit) -> Any:
@@ -103,7 +103,7 @@ def _compile_argument(argument: Any, whole: str, place: str) -> Evaluate:
 
 
 def _compile_path_argument(path: CompiledPath, whole: str) -> Evaluate:
-    find = path.find
+    find = path.look_up
 
     def evaluate(visit: Visit) -> Any:
         try:
