@@ -24,10 +24,10 @@ from .jsonata_functions import LATE, STATIC
 from .jsonata_regex import bounded_engine
 from .jsonata_scope import unsupported_references
 from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
+from .payloads import MAX_CAUSE, shown
 from .visit import MISSING, Visit
 
 _MAX_LENGTH = 100_000
-_MAX_CAUSE = 32_768
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PLACEHOLDER = re.compile(r"\{\{(\{?)\w+\}?\}\}")
 # The library keeps its hooks among the variables, under these names; an expression must not reach them.
@@ -80,13 +80,12 @@ class Expression:
 
     def unexpected(self, expected: str, value: Any) -> QueryEvaluationError:
         """AWS's failure for a value of another type than the field takes."""
-        shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        result = f"Expected '{expected}', but was '{type_name(value)}' for value: {shown}"
+        result = f"Expected '{expected}', but was '{type_name(value)}' for value: {shown(value)}"
         return self._failed(f"returned an unexpected result type. {result}")
 
     def _failed(self, what: str) -> QueryEvaluationError:
         where = f"The JSONata expression '{self.text}' specified for the field '{self._place}'"
-        return QueryEvaluationError(f"{where} {what}"[:_MAX_CAUSE])
+        return QueryEvaluationError(f"{where} {what}"[:MAX_CAUSE])
 
 
 def expression(value: object, place: str) -> Expression | None:
