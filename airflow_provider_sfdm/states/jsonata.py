@@ -6,6 +6,7 @@ jsonata_functions; what an evaluation may take is in jsonata_bounds.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -70,8 +71,9 @@ class Expression:
             if name in variables:
                 value = variables[name]
                 bindings[name] = Utils.NULL_VALUE if value is None else value
-        for name, make in self._late.items():
-            bindings[name] = make(services)
+        if self._late:
+            instant = math.floor(services.clock() * 1000)
+            bindings |= {name: make(services, instant) for name, make in self._late.items()}
         try:
             value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
         except Exception as error:  # whatever the library makes of untrusted text must stay this state's failure

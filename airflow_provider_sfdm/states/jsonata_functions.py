@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 import urllib.parse
@@ -87,9 +88,16 @@ def _parse(text: Any) -> Any:
         return None
     try:
         value = loads(text)
+        json.loads(text, object_pairs_hook=_refuse_twice)
     except ValueError:
         raise JException("D3137", -1, "Invalid JSON") from None
     return Utils.NULL_VALUE if value is None else value
+
+
+def _refuse_twice(members: list[tuple[str, Any]]) -> None:
+    """AWS's parser takes no object with the same name twice."""
+    if len({name for name, _ in members}) < len(members):
+        raise ValueError("a name is given twice")
 
 
 def _distinct(array: Any) -> Any:
@@ -250,27 +258,29 @@ def seeded(seed: int) -> float:
 _MULTIPLIER, _MASK = 0x5DEECE66D, 2**48 - 1
 
 
-def _random(services: Services) -> Any:
+def _random(services: Services, instant: int) -> Any:
     def random(seed: Any) -> float:
         return services.random() if seed is None else seeded(_whole(seed))
 
     return _native("random", random, "<n?:n>", 1)
 
 
-def _uuid(services: Services) -> Any:
+def _uuid(services: Services, instant: int) -> Any:
     return _native("uuid", services.uuid, "<:s>", 0)
 
 
-def _millis(services: Services) -> Any:
-    return _native("millis", lambda: math.floor(services.clock() * 1000), "<:n>", 0)
+def _millis(services: Services, instant: int) -> Any:
+    return _native("millis", lambda: instant, "<:n>", 0)
 
 
-def _now(services: Services) -> Any:
+def _now(services: Services, instant: int) -> Any:
     def now(picture: Any, zone: Any) -> Any:
-        return pictures.format_time(math.floor(services.clock() * 1000), picture, zone)
+        return pictures.format_time(instant, picture, zone)
 
     return _native("now", now, "<s?s?:s>", 2)
 
 
-LATE: Mapping[str, Callable[[Services], Any]] = {"random": _random, "uuid": _uuid, "millis": _millis, "now": _now}
-"""What needs the time or chance that an execution is given."""
+LATE: Mapping[str, Callable[[Services, int], Any]] = {"random": _random, "uuid": _uuid, "millis": _millis, "now": _now}
+"""What needs the chance that an execution is given, or an evaluation's instant in milliseconds: docs.jsonata.org has
+all of ``$now()`` and ``$millis()`` in one expression return the same.
+"""

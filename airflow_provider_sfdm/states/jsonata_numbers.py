@@ -140,7 +140,9 @@ def text(value: Any, pretty: Any = None) -> Any:
         return value
     if isinstance(value, float) and not math.isfinite(value):
         raise JException("D3001", -1)
-    return _written(value, "\n" if pretty else None)
+    # A function is an empty text, and an empty JSON text inside of something.
+    known = value is Utils.NULL_VALUE or isinstance(value, int | float | dict | list)
+    return _written(value, "\n" if pretty else None) if known else ""
 
 
 def _written(value: Any, line: str | None) -> str:
@@ -152,7 +154,6 @@ def _written(value: Any, line: str | None) -> str:
         return _digits(value)
     if isinstance(value, dict | list):
         return _structure(value, line)
-    # A function is an empty text.
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else '""'
 
 

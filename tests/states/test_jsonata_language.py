@@ -220,3 +220,11 @@ def test_whatever_is_written_is_refused_or_evaluated(text: str) -> None:
         evaluate(text)
     except (InvalidDefinition, QueryEvaluationError):
         return
+
+
+def test_an_expression_is_of_one_instant() -> None:
+    world, moments = World(), iter(range(1_000))
+    services = replace(world.services, clock=lambda: float(next(moments)))
+    world.services = services
+    expression = Expression("{% [$millis() = $millis(), $now() = $now(), $toMillis($now()) = $millis()] %}", "Output")
+    assert expression.evaluate(visit({}, {}, world)) == [True, True, True]
