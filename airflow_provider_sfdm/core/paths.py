@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from .errors import InvalidDefinition, StatesRuntime
-from .json import dumps
+from .json import excerpt
 from .jsonpath_syntax import Part, PathSyntaxError, QueryError, Segment, parse, spell
 
 Getter = Callable[[Any], Any]
@@ -229,7 +229,7 @@ def in_state(cause: str, state_name: str, event_id: int) -> str:
 
 def _text(value: Any) -> str:
     try:
-        return dumps(value).decode()[:_MAX_CAUSE]
+        return excerpt(value, _MAX_CAUSE)
     except (TypeError, ValueError):
         # An input that Python code made need not be JSON, and the missing path is what has to be told.
         return repr(value)[:_MAX_CAUSE]

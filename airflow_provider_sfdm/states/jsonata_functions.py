@@ -5,43 +5,37 @@ Undefined is None here and null is the library's own object, as everywhere in th
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import math
+import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
 from ..core.json import loads
-from .intrinsic_functions import equal_key, seeded
+from . import jsonata_numbers as numbers
+from . import jsonata_pictures as pictures
+from .intrinsic_functions import equal_key
 from .jsonata_bounds import MEMORY, OutOfBounds, check_bytes
+from .jsonata_calls import Function, of_library
+from .jsonata_errors import UNDEFINED
+from .jsonata_regex import BoundedPattern
 from .limits import DEFAULT_LIMITS
 from .services import Services
 
 MAX_RANGE = 360_145
 """The most elements that AWS's $range gives, as measured by others."""
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
-# A replacement is not made first and measured then.
-_MAX_REPLACED = 64_000_000
 
 
-class _Native(Jsonata.JFunctionCallable):  # type: ignore[misc]  # the library ships no types
-    def __init__(self, function: Callable[..., Any], count: int) -> None:
-        self._function = function
-        self._count = count
-
-    def call(self, input: Any, args: Any) -> Any:
-        given = list(args or ())
-        return self._function(*(given + [None] * self._count)[: self._count])
-
-
-def _native(name: str, function: Callable[..., Any], signature: str, count: int) -> Any:
-    made = Jsonata.JFunction(_Native(function, count), signature)
-    made.signature.set_function_name(name)
-    return made
+def _native(name: str, function: Callable[..., Any], signature: str, count: int) -> Function:
+    return Function(name, function, signature, count)
 
 
 def _whole(number: float) -> int:
@@ -52,10 +46,16 @@ def _whole(number: float) -> int:
 
 
 def _partition(array: Any, size: Any) -> Any:
-    if array is None or size is None:
+    if array is None:
         return None
+    if not isinstance(array, list):
+        raise JException("T0412", -1, 1, "partition", UNDEFINED)
+    if size is None:
+        return [array] if array else None
     length = _whole(size)
-    if length < 1 or not array:
+    if length < 0:
+        raise JException("D3137", -1, "Second argument must be zero or greater")
+    if not length or not array:
         return None
     members = list(array)
     return [members[at : at + length] for at in range(0, len(members), length)]
@@ -78,7 +78,8 @@ def _hash(text: Any, algorithm: Any) -> Any:
         return None
     name = _ALGORITHMS.get(algorithm)
     if name is None:
-        raise JException(f"The algorithm {algorithm!r} of $hash is none of {', '.join(_ALGORITHMS)}", -1)
+        allowed = "must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5"
+        raise JException("D3137", -1, f"Hash algorithm '{algorithm}' {allowed}")
     return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -87,9 +88,16 @@ def _parse(text: Any) -> Any:
         return None
     try:
         value = loads(text)
-    except ValueError as error:
-        raise JException(f"The argument of $parse is no JSON: {error}", -1) from None
+        json.loads(text, object_pairs_hook=_refuse_twice)
+    except ValueError:
+        raise JException("D3137", -1, "Invalid JSON") from None
     return Utils.NULL_VALUE if value is None else value
+
+
+def _refuse_twice(members: list[tuple[str, Any]]) -> None:
+    """AWS's parser takes no object with the same name twice."""
+    if len({name for name, _ in members}) < len(members):
+        raise ValueError("a name is given twice")
 
 
 def _distinct(array: Any) -> Any:
@@ -114,49 +122,165 @@ def _join(texts: Any, separator: Any) -> Any:
 
 
 def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
-    if isinstance(text, str) and isinstance(replacement, str):
-        places = text.count(pattern) if isinstance(pattern, str) and pattern else len(text) + 1
-        if places * len(replacement) > _MAX_REPLACED:
-            raise OutOfBounds(MEMORY)
-    return Functions.replace(text, pattern, replacement, limit)
+    if text is None:
+        return None
+    if pattern == "":
+        raise JException("D3010", -1)
+    if limit is not None and limit < 0:
+        raise JException("D3011", -1)
+    if isinstance(pattern, str):
+        pattern = BoundedPattern(re.escape(pattern), 0)
+    parts: list[str] = []
+    end = built = 0
+    for count, match in enumerate(pattern.finditer(text)):
+        if limit is not None and count >= limit:
+            break
+        made = _filled(replacement, match) if isinstance(replacement, str) else _made(replacement, match)
+        parts += (text[end : match.start()], made)
+        end = match.end()
+        built += len(parts[-1])
+        check_bytes(built, DEFAULT_LIMITS)
+    return "".join((*parts, text[end:]))
+
+
+def _made(function: Any, match: Any) -> str:
+    made = Functions.func_apply(function, [Functions.to_jsonata_match(match)])
+    if not isinstance(made, str):
+        raise JException("D3012", -1, made)
+    return made
+
+
+def _filled(template: str, match: Any) -> str:
+    """``$0`` is all that matched, ``$1`` a group, ``$$`` a dollar; ``$12`` is group 1 and a 2 where there is no 12."""
+    groups = match.re.groups
+
+    def fill(found: re.Match[str]) -> str:
+        written = found[1]
+        if written == "$":
+            return "$"
+        for length in range(min(len(written), len(str(groups))), 0, -1):
+            number = int(written[:length])
+            if number <= groups:
+                return (match.group(number) or "") + written[length:]
+        # A group that is not there is nothing; its first digit belongs to it.
+        return written[1:]
+
+    return _REFERENCE.sub(fill, template)
+
+
+_REFERENCE = re.compile(r"\$(\$|\d+)", re.ASCII)
+
+
+def _split(text: Any, pattern: Any, limit: Any) -> Any:
+    if text is None:
+        return None
+    if limit is not None and limit < 0:
+        raise JException("D3020", -1)
+    parts = list(text) if pattern == "" else _parts(text, pattern)
+    return parts if limit is None else parts[: math.ceil(limit)]
+
+
+def _parts(text: str, pattern: Any) -> list[str]:
+    return text.split(pattern) if isinstance(pattern, str) else list(pattern.split(text))
+
+
+def _sort(array: Any, comparator: Any) -> Any:
+    if comparator is None and isinstance(array, list) and len(array) > 1:
+        texts = sum(isinstance(member, str) for member in array)
+        digits = sum(isinstance(member, int | float) and not isinstance(member, bool) for member in array)
+        if len(array) not in (texts, digits):
+            raise JException("D3070", -1)
+    return Functions.sort(array, comparator)
+
+
+def _decoded(text: Any) -> Any:
+    """$base64decode. Raises ValueError for what is none, an internal error on AWS too."""
+    return None if text is None else base64.b64decode(text, validate=True).decode()
+
+
+def _url_decoder(name: str) -> Callable[[Any], Any]:
+    def decode(text: Any) -> Any:
+        try:
+            if text is not None and _MALFORMED.search(text):
+                raise ValueError
+            return None if text is None else urllib.parse.unquote(text, errors="strict")
+        except ValueError:
+            raise JException("D3140", -1, name, text) from None
+
+    return decode
+
+
+_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 STATIC: Mapping[str, Any] = {
+    **of_library(),
     # AWS has no $eval: to call it is to call something that is no function.
     "eval": None,
-    "partition": _native("partition", _partition, "<a?n?:a>", 2),
-    "range": _native("range", _range, "<n?n?n?:a>", 3),
-    "hash": _native("hash", _hash, "<s?s?:s>", 2),
+    "partition": _native("partition", _partition, "<xn?:a>", 2),
+    "range": _native("range", _range, "<nnn?:a>", 3),
+    "hash": _native("hash", _hash, "<ss?:s>", 2),
     "parse": _native("parse", _parse, "<s?:x>", 1),
     "distinct": _native("distinct", _distinct, "<x:x>", 1),
     "pad": _native("pad", _pad, "<s-ns?:s>", 3),
     "join": _native("join", _join, "<a<s>s?:s>", 2),
     "replace": _native("replace", _replace, "<s-(sf)(sf)n?:s>", 4),
+    "split": _native("split", _split, "<s-(sf)n?:a<s>>", 3),
+    "lowercase": _native("lowercase", lambda text: None if text is None else text.lower(), "<s-:s>", 1),
+    "base64decode": _native("base64decode", _decoded, "<s-:s>", 1),
+    "decodeUrl": _native("decodeUrl", _url_decoder("decodeUrl"), "<s-:s>", 1),
+    "decodeUrlComponent": _native("decodeUrlComponent", _url_decoder("decodeUrlComponent"), "<s-:s>", 1),
+    "sort": _native("sort", _sort, "<af?:a>", 2),
+    "number": _native("number", numbers.number, "<(nsb)-:n>", 1),
+    "string": _native("string", numbers.text, "<x-b?:s>", 2),
+    "power": _native("power", numbers.power, "<n-n:n>", 2),
+    "round": _native("round", numbers.rounded, "<n-n?:n>", 2),
+    "floor": _native("floor", numbers.floor, "<n-:n>", 1),
+    "ceil": _native("ceil", numbers.ceil, "<n-:n>", 1),
+    "formatBase": _native("formatBase", numbers.in_base, "<n-n?:s>", 2),
+    "formatNumber": _native("formatNumber", pictures.format_number, "<n-so?:s>", 3),
+    "formatInteger": _native("formatInteger", pictures.format_integer, "<n-s:s>", 2),
+    "parseInteger": _native("parseInteger", pictures.read_integer, "<s-s:n>", 2),
+    "toMillis": _native("toMillis", pictures.read_time, "<s-s?:n>", 2),
+    "fromMillis": _native("fromMillis", pictures.format_time, "<n-s?s?:s>", 3),
 }
 """What is the same for every evaluation."""
 
 
-def _random(services: Services) -> Any:
+def seeded(seed: int) -> float:
+    """The first number that Java's Random gives for a seed: ``$random(42)`` is 0.7275636800328681 on AWS."""
+    state = (seed ^ _MULTIPLIER) & _MASK
+    first = state = (state * _MULTIPLIER + 11) & _MASK
+    second = (state * _MULTIPLIER + 11) & _MASK
+    return ((first >> 22 << 27) + (second >> 21)) / 2**53
+
+
+_MULTIPLIER, _MASK = 0x5DEECE66D, 2**48 - 1
+
+
+def _random(services: Services, instant: int) -> Any:
     def random(seed: Any) -> float:
         return services.random() if seed is None else seeded(_whole(seed))
 
     return _native("random", random, "<n?:n>", 1)
 
 
-def _uuid(services: Services) -> Any:
+def _uuid(services: Services, instant: int) -> Any:
     return _native("uuid", services.uuid, "<:s>", 0)
 
 
-def _millis(services: Services) -> Any:
-    return _native("millis", lambda: math.floor(services.clock() * 1000), "<:n>", 0)
+def _millis(services: Services, instant: int) -> Any:
+    return _native("millis", lambda: instant, "<:n>", 0)
 
 
-def _now(services: Services) -> Any:
+def _now(services: Services, instant: int) -> Any:
     def now(picture: Any, zone: Any) -> Any:
-        return Functions.datetime_from_millis(math.floor(services.clock() * 1000), picture, zone)
+        return pictures.format_time(instant, picture, zone)
 
     return _native("now", now, "<s?s?:s>", 2)
 
 
-LATE: Mapping[str, Callable[[Services], Any]] = {"random": _random, "uuid": _uuid, "millis": _millis, "now": _now}
-"""What needs the time or chance that an execution is given."""
+LATE: Mapping[str, Callable[[Services, int], Any]] = {"random": _random, "uuid": _uuid, "millis": _millis, "now": _now}
+"""What needs the chance that an execution is given, or an evaluation's instant in milliseconds: docs.jsonata.org has
+all of ``$now()`` and ``$millis()`` in one expression return the same.
+"""

@@ -12,27 +12,33 @@ from ..core.errors import InvalidDefinition
 from ..core.values import is_jsonata, strings
 from .jsonata import Expression
 from .limits import MAX_NESTING
-from .payloads import nesting
+from .payloads import Budget, nesting
+from .templates import Part, counted
 from .values import Evaluate
 
 
 def compile_jsonata(template: Any, place: str) -> Evaluate:
     """A template as a function of the visit. Raises InvalidDefinition naming the place down to the expression.
 
-    What the function returns shares its constants with the definition, which nobody changes.
+    What the function returns shares its constants with the definition, which nobody changes. It raises
+    DataLimitExceeded as soon as far more has been built than any state may hand on.
     """
     if nesting(template) > MAX_NESTING:
         raise InvalidDefinition(place, f"is nested deeper than {MAX_NESTING} levels")
-    return _compile(template, place)
+    if isinstance(template, str) and is_jsonata(template):
+        # One expression alone is bounded.
+        return Expression(template, place).evaluate
+    build = _compile(template, place)
+    return lambda visit: build(Budget(visit))
 
 
-def _compile(template: Any, place: str) -> Evaluate:
-    if isinstance(template, str):
-        return Expression(template, place).evaluate if is_jsonata(template) else lambda visit: template
+def _compile(template: Any, place: str) -> Part:
+    if isinstance(template, str) and is_jsonata(template):
+        return counted(Expression(template, place).evaluate)
     if not any(is_jsonata(text) for text in strings(template)):
-        return lambda visit: template
+        return lambda source: template
     if isinstance(template, Mapping):
         members = [(name, _compile(member, f"{place}/{name}")) for name, member in template.items()]
-        return lambda visit: {name: member(visit) for name, member in members}
+        return lambda source: {name: member(source) for name, member in members}
     parts = [_compile(part, f"{place}[{index}]") for index, part in enumerate(template)]
-    return lambda visit: [part(visit) for part in parts]
+    return lambda source: [part(source) for part in parts]

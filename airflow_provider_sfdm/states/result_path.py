@@ -9,7 +9,7 @@ from ..core.errors import InvalidDefinition
 from ..core.jsonpath_syntax import Segment
 from ..core.paths import compile_reference_path
 from .failures import ResultPathMatchFailure
-from .payloads import encoded
+from .payloads import MAX_CAUSE, shown
 
 Combine = Callable[[Any, Any], Any]
 """(the state's raw input, its result) -> both as one."""
@@ -43,8 +43,7 @@ def _put(data: Any, segments: tuple[Segment, ...], result: Any) -> Any:
         copy = list(data)
         copy[segment] = _put(data[segment], segments[1:], result)
         return copy
-    shown = encoded(data).decode()
-    raise ResultPathMatchFailure(f'Unable to apply step "{segment}" to input {shown}'[:32_768])
+    raise ResultPathMatchFailure(f'Unable to apply step "{segment}" to input {shown(data)}'[:MAX_CAUSE])
 
 
 def _new(segments: tuple[Segment, ...]) -> Any:

@@ -99,7 +99,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={**MAP, "MaxConcurrency": "x", "ToleratedFailurePercentage": 101}),
      ["/States/A/MaxConcurrency", "/States/A/ToleratedFailurePercentage"]),
     (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
-    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),  # type: ignore[dict-item]
+    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),
      ["/States/A/ItemProcessor/ProcessorConfig"]),
     (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
     (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
