@@ -132,7 +132,7 @@ def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
         pattern = BoundedPattern(re.escape(pattern), 0)
     parts: list[str] = []
     end = built = 0
-    for count, match in enumerate(pattern.finditer(text)):
+    for count, match in enumerate(_matcher(pattern, "replace").finditer(text)):
         if limit is not None and count >= limit:
             break
         made = _filled(replacement, match) if isinstance(replacement, str) else _made(replacement, match)
@@ -181,7 +181,25 @@ def _split(text: Any, pattern: Any, limit: Any) -> Any:
 
 
 def _parts(text: str, pattern: Any) -> list[str]:
-    return text.split(pattern) if isinstance(pattern, str) else list(pattern.split(text))
+    if pattern is None:
+        return [text]
+    return text.split(pattern) if isinstance(pattern, str) else list(_matcher(pattern, "split").split(text))
+
+
+def _matcher(pattern: Any, name: str) -> BoundedPattern:
+    """A regular expression. A function that is none gives no matches of the kind that is needed."""
+    if not isinstance(pattern, BoundedPattern):
+        raise JException("T1010", -1, name)
+    return pattern
+
+
+def _match(text: Any, pattern: Any, limit: Any) -> Any:
+    return None if text is None else Functions.match_(text, _matcher(pattern, "match"), limit)
+
+
+def _contains(text: Any, pattern: Any) -> Any:
+    token = pattern if isinstance(pattern, str) else _matcher(pattern, "contains")
+    return None if text is None else Functions.contains(text, token)
 
 
 def _sort(array: Any, comparator: Any) -> Any:
@@ -195,7 +213,10 @@ def _sort(array: Any, comparator: Any) -> Any:
 
 def _decoded(text: Any) -> Any:
     """$base64decode. Raises ValueError for what is none, an internal error on AWS too."""
-    return None if text is None else base64.b64decode(text, validate=True).decode()
+    if text is None:
+        return None
+    # As JavaScript's atob, which does not ask for the padding.
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
 
 
 def _url_decoder(name: str) -> Callable[[Any], Any]:
@@ -225,6 +246,8 @@ STATIC: Mapping[str, Any] = {
     "pad": _native("pad", _pad, "<s-ns?:s>", 3),
     "join": _native("join", _join, "<a<s>s?:s>", 2),
     "replace": _native("replace", _replace, "<s-(sf)(sf)n?:s>", 4),
+    "match": _native("match", _match, "<s-f<s:o>n?:a<o>>", 3),
+    "contains": _native("contains", _contains, "<s-(sf):b>", 2),
     "split": _native("split", _split, "<s-(sf)n?:a<s>>", 3),
     "lowercase": _native("lowercase", lambda text: None if text is None else text.lower(), "<s-:s>", 1),
     "base64decode": _native("base64decode", _decoded, "<s-:s>", 1),

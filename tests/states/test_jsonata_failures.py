@@ -71,6 +71,14 @@ FAILURES: list[tuple[str, str]] = [
     ),
     ("$match('abc', /()/)", "D1004: Regular expression matches zero length string"),
     ("$replace('abc', /x*/, '-')", "D1004: Regular expression matches zero length string"),
+    *(
+        (
+            f"{call}, function($s){{5}}{rest})",
+            f'T1010: The matcher function argument passed to function "{call[1:-4]}" does not return the correct '
+            "object structure",
+        )
+        for call, rest in (("$match('a'", ""), ("$contains('a'", ""), ("$split('a'", ""), ("$replace('a'", ", ''"))
+    ),
     ("$decodeUrl('%ZZ')", 'D3140: Malformed URL passed to $decodeUrl(): "%ZZ"'),
     ("$decodeUrlComponent('%E0%A4')", 'D3140: Malformed URL passed to $decodeUrlComponent(): "%E0%A4"'),
     # Numbers.
@@ -226,6 +234,8 @@ def test_rules_of_pictures(picture: str, code: str) -> None:
         ("$lowercase('Straße')", "straße"),
         ("($f := $split(?, ','); $f('a,b'))", ["a", "b"]),
         ("$map(['1', '2'], $number)", [1, 2]),
+        ("$base64decode('YQ')", "a"),
+        ("$split('a', $states.input.gone)", ["a"]),
         ("$zip([1, 2], [3, 4])", [[1, 3], [2, 4]]),
     ],
 )
