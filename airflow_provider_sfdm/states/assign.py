@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import InvalidDefinition
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .payloads import check_payload
 from .templates import compile_template
 from .values import Evaluate

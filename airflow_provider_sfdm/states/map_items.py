@@ -8,8 +8,8 @@ from typing import Any
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.paths import PathNotFound, compile_reference_path
 from .failures import QueryEvaluationError, ReferencePathConflict
-from .jsonata import Expression, expression
-from .jsonata_templates import compile_jsonata
+from .jsonata.expression import Expression, expression
+from .jsonata.templates import compile_jsonata
 from .payloads import MAX_CAUSE, shown
 from .state import Source
 from .visit import Visit

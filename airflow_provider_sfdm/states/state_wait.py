@@ -9,9 +9,9 @@ from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.numbers import integer
 from ..core.paths import PathNotFound, compile_path
 from .failures import QueryEvaluationError
-from .intrinsic_text import to_text
+from .intrinsics.text import to_text
 from .io_jsonata import JsonataIO
-from .jsonata import expression
+from .jsonata.expression import expression
 from .state import Following, Source
 from .state_end import pass_on
 from .timestamps import NANOSECONDS, parse

@@ -8,8 +8,8 @@ from typing import Any
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.jsonpath_syntax import PathSyntaxError
 from ..core.paths import CompiledPath, PathNotFound, compile_path, not_found
-from .intrinsic_functions import FUNCTIONS, Chance, Invalid, fill, parts_of
-from .intrinsic_syntax import Call, Literal, Path, parse
+from .intrinsics.functions import FUNCTIONS, Chance, Invalid, fill, parts_of
+from .intrinsics.syntax import Call, Literal, Path, parse
 from .payloads import MAX_CAUSE, bounded, shown
 from .visit import Visit
 

@@ -17,7 +17,7 @@ from airflow_provider_sfdm.states.limits import MAX_PAYLOAD_BYTES
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
 from airflow_provider_sfdm.states.payloads import check_payload
 from airflow_provider_sfdm.states.seam import TaskCall
-from airflow_provider_sfdm.states.validate import check
+from airflow_provider_sfdm.states.validation.machine import check
 from tests.states.helpers import World, failing, jsonata, machine
 from tests.states.test_intrinsics import json_values
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition, StatesRuntime
-from airflow_provider_sfdm.states.intrinsic_functions import FUNCTIONS
+from airflow_provider_sfdm.states.intrinsics.functions import FUNCTIONS
 from tests.states.helpers import intrinsic
 
 DATA = {"a": [1, 2, 3, 4, 5], "o": {"x": 1}, "p": {"x": 2, "y": 3}, "s": "text", "n": None, "f": 2.5, "e": []}

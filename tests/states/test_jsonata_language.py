@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.states.failures import QueryEvaluationError
-from airflow_provider_sfdm.states.jsonata import Expression
+from airflow_provider_sfdm.states.jsonata.expression import Expression
 from airflow_provider_sfdm.states.limits import DEFAULT_LIMITS
 from tests.states.helpers import World, visit
 

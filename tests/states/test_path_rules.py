@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfdm.core.paths import NULL_INPUT
-from airflow_provider_sfdm.states.validate import problems
+from airflow_provider_sfdm.states.validation.machine import problems
 from tests.states.helpers import failure, machine, output
 
 WHERE = "An error occurred while executing the state 'A' (entered at the event id #2). "

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.jsonpath_syntax import quote
 from airflow_provider_sfdm.core.paths import PathNotFound, compile_path
-from airflow_provider_sfdm.states.jsonata_templates import compile_jsonata
+from airflow_provider_sfdm.states.jsonata.templates import compile_jsonata
 from airflow_provider_sfdm.states.result_path import compile_result_path
 from airflow_provider_sfdm.states.templates import compile_template
 from airflow_provider_sfdm.states.timestamps import NANOSECONDS, parse, render

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.states.machine import compile_machine, execute
-from airflow_provider_sfdm.states.problems import InvalidMachine
-from airflow_provider_sfdm.states.validate import check, problems
+from airflow_provider_sfdm.states.validation.machine import check, problems
+from airflow_provider_sfdm.states.validation.problems import InvalidMachine
 from tests.states.helpers import Service, World, jsonata, machine
 
 PASS = {"Type": "Pass", "End": True}

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import StatesRuntime
-from .limits import MAX_NESTING
-from .payloads import encoded, nesting
+from ...core.errors import StatesRuntime
+from ..limits import MAX_NESTING
+from ..payloads import encoded, nesting
+from .graph import check_paths, following_names, missing_target
 from .problems import Found, InvalidMachine, Problem
-from .validate_graph import check_paths, following_names, missing_target
-from .validate_state import validate_state
-from .validate_variables import check_scopes
+from .state import validate_state
+from .variables import check_scopes
 
 MAX_NAME_LENGTH = 80
 _LANGUAGES = ("JSONPath", "JSONata")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import InvalidDefinition, StatesRuntime
-from ..core.paths import CompiledPath, PathNotFound, compile_path
-from .choice_operators import COMPARISONS, TYPE_TESTS, Comparison, matcher
-from .limits import MAX_NESTING
-from .visit import Visit
+from ...core.errors import InvalidDefinition, StatesRuntime
+from ...core.paths import CompiledPath, PathNotFound, compile_path
+from ..limits import MAX_NESTING
+from ..visit import Visit
+from .operators import COMPARISONS, TYPE_TESTS, Comparison, matcher
 
 Condition = Callable[[Visit], bool]
 _COMBINATIONS = ("And", "Or", "Not")

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonata.jexception import JException
 
-from .jsonata_bounds import STACK, TIMEOUT, OutOfBounds
+from .bounds import STACK, TIMEOUT, OutOfBounds
 
 _PLACEHOLDER = re.compile(r"\{\{(\{?)\w+\}?\}\}")
 # In its texts the library says Object where the reference says function.

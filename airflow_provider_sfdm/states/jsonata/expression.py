@@ -1,7 +1,7 @@
 """JSONata expressions: compiled once, evaluated within bounds, their failures in AWS's words.
 
 The language is the library jsonata-python's (docs/adr/0009). What is added and taken away for Step Functions is in
-jsonata_functions; what an evaluation may take is in jsonata_bounds.
+functions; what an evaluation may take is in bounds.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
-from ..core.errors import InvalidDefinition
-from ..core.values import is_jsonata
-from .failures import QueryEvaluationError
-from .intrinsic_functions import same
-from .jsonata_bounds import MEMORY, Bounds, OutOfBounds
-from .jsonata_calls import Function, checked
-from .jsonata_errors import failure, syntax
-from .jsonata_functions import LATE, STATIC
-from .jsonata_numbers import calculate, plain, text, whole
-from .jsonata_regex import bounded_engine
-from .jsonata_scope import unsupported_references
-from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
-from .payloads import MAX_CAUSE, shown
-from .visit import MISSING, Visit
+from ...core.errors import InvalidDefinition
+from ...core.values import is_jsonata
+from ..failures import QueryEvaluationError
+from ..intrinsics.functions import same
+from ..limits import MAX_NESTING, MAX_PAYLOAD_BYTES
+from ..payloads import MAX_CAUSE, shown
+from ..visit import MISSING, Visit
+from .bounds import MEMORY, Bounds, OutOfBounds
+from .calls import Function, checked
+from .errors import failure, syntax
+from .functions import LATE, STATIC
+from .numbers import calculate, plain, text, whole
+from .regex import bounded_engine
+from .scope import unsupported_references
 
 _MAX_LENGTH = 100_000
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")

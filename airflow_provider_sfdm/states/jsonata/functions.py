@@ -18,16 +18,15 @@ from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
-from ..core.json import loads
-from . import jsonata_numbers as numbers
-from . import jsonata_pictures as pictures
-from .intrinsic_functions import equal_key
-from .jsonata_bounds import MEMORY, OutOfBounds, check_bytes
-from .jsonata_calls import Function, of_library
-from .jsonata_errors import UNDEFINED
-from .jsonata_regex import BoundedPattern
-from .limits import DEFAULT_LIMITS
-from .services import Services
+from ...core.json import loads
+from ..intrinsics.functions import equal_key
+from ..limits import DEFAULT_LIMITS
+from ..services import Services
+from . import numbers, pictures
+from .bounds import MEMORY, OutOfBounds, check_bytes
+from .calls import Function, of_library
+from .errors import UNDEFINED
+from .regex import BoundedPattern
 
 MAX_RANGE = 360_145
 """The most elements that AWS's $range gives, as measured by others."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import InvalidDefinition
-from ..core.values import is_jsonata, strings
-from .jsonata import Expression
-from .limits import MAX_NESTING
-from .payloads import Budget, nesting
-from .templates import Part, counted
-from .values import Evaluate
+from ...core.errors import InvalidDefinition
+from ...core.values import is_jsonata, strings
+from ..limits import MAX_NESTING
+from ..payloads import Budget, nesting
+from ..templates import Part, counted
+from ..values import Evaluate
+from .expression import Expression
 
 
 def compile_jsonata(template: Any, place: str) -> Evaluate:

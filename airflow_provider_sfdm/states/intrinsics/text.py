@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import inf
 from typing import Any
 
-from .payloads import encoded
+from ..payloads import encoded
 
 # From here on, and below the other one, Java writes a float with an exponent.
 _LARGE, _SMALL = 1e7, 1e-3

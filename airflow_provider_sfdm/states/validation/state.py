@@ -7,17 +7,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.definition import DistributedMap
-from ..core.errors import InvalidDefinition
-from ..core.paths import compile_path, compile_reference_path
-from ..core.values import is_jsonata
-from .assign import Assign
-from .choice_rules import compile_rule, is_jsonpath_field
-from .jsonata import Expression
-from .problems import Found
-from .recovery import compile_retriers
-from .result_path import compile_result_path
-from .state_fields import (
+from ...core.definition import DistributedMap
+from ...core.errors import InvalidDefinition
+from ...core.paths import compile_path, compile_reference_path
+from ...core.values import is_jsonata
+from ..assign import Assign
+from ..choice.rules import compile_rule, is_jsonpath_field
+from ..jsonata.expression import Expression
+from ..recovery import compile_retriers
+from ..result_path import compile_result_path
+from ..state_fields import (
     ALL_JSONATA,
     ALL_JSONPATH,
     COMMON,
@@ -28,8 +27,9 @@ from .state_fields import (
     JSONPATH,
     LIMITS,
 )
-from .timestamps import parse
-from .values import compile_value
+from ..timestamps import parse
+from ..values import compile_value
+from .problems import Found
 
 _TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Credentials", "Assign", "Arguments", "Output", "Items")
 _VALUE_PATHS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonata.utils import Utils
 
-from .limits import Limits
+from ..limits import Limits
 
 # What one expression may build in total, in multiples of the largest single value.
 _TOTAL = 16

@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..core.json import loads
-from .intrinsic_syntax import template_parts
-from .intrinsic_text import json_text, to_text
+from ...core.json import loads
+from .syntax import template_parts
+from .text import json_text, to_text
 
 MAX_TEXT = 10_000
 """AWS: "up to 10,000 characters" for Base64Encode, Base64Decode and Hash."""

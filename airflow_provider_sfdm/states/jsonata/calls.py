@@ -15,8 +15,8 @@ from jsonata.jexception import JException
 from jsonata.signature import Signature
 from jsonata.utils import Utils
 
-from .jsonata_errors import UNDEFINED
-from .jsonata_numbers import whole
+from .errors import UNDEFINED
+from .numbers import whole
 
 
 class _Checked(list[Any]):
