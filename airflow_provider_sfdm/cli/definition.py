@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..states.problems import Problem
-from ..states.validate import problems
+from ..states.validation.machine import problems
+from ..states.validation.problems import Problem
 
 if TYPE_CHECKING:
     from ..aws.tasks import Tasks

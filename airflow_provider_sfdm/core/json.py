@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+_SCALARS = frozenset((bool, int, float, type(None)))
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -72,3 +73,54 @@ def _refuse_non_finite(value: Any) -> None:
                 raise ValueError(f"Out of range float values are not JSON compliant: {current}")
         elif isinstance(current, Enum):
             stack.append(current.value)
+
+
+def least_bytes(value: Any, enough: int) -> int:
+    """The fewest bytes that ``value`` can take as JSON; counting ends once there are more than ``enough``.
+
+    It is for values whose parts are shared: they are small in memory, and may take gigabytes once they are written. No
+    part is written or copied here. What is written has at most 24 times as many bytes: a number counts as one, a
+    character of a string too, whatever it takes to escape it.
+    """
+    total = 0
+    left = [value]
+    for part in left:
+        kind = type(part)
+        if kind is str:
+            total += len(part)
+        elif kind not in _SCALARS and isinstance(part, dict):
+            total += 4 * len(part) + _characters(part)
+            if total <= enough:
+                left += part.values()
+        elif kind not in _SCALARS and isinstance(part, list | tuple):
+            total += len(part)
+            if total <= enough:
+                left += part
+        total += 1
+        if total > enough:
+            break
+    return total
+
+
+def excerpt(value: Any, characters: int) -> str:
+    """The beginning of ``value`` as JSON, however large it is: for messages.
+
+    Raises TypeError and ValueError as :func:`dumps` does.
+    """
+    if least_bytes(value, characters) <= characters:
+        return dumps(value).decode()[:characters]
+    parts, length = [], 0
+    # Written piece by piece: the rest is never made.
+    for part in _stdlib.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(value):
+        parts.append(part)
+        length += len(part)
+        if length >= characters:
+            break
+    return "".join(parts)[:characters]
+
+
+def _characters(names: dict[Any, Any]) -> int:
+    try:
+        return sum(map(len, names))
+    except TypeError:
+        return 0  # names that are no text; Python code makes them, and few characters are missed

@@ -1,14 +1,21 @@
-"""Indefinite JSONPaths (wildcards, slices, unions, filters, ``..``), through python-jsonpath."""
+"""Indefinite JSONPaths (wildcards, slices, unions, filters, ``..``), through python-jsonpath.
+
+Filters are Step Functions' own. AWS's guide: "The @ operator, matching the current node being processed in a filter,
+does not match scalar values. It only matches objects." And as in Jayway, a filter behind an object tests that object,
+not its members.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
-from jsonpath.selectors import NameSelector
+from jsonpath.match import JSONPathMatch
+from jsonpath.segments import JSONPathRecursiveDescentSegment
+from jsonpath.selectors import Filter, FilterContext, NameSelector
 from jsonpath.token import (
     TOKEN_DOT_KEY_PROPERTY,
     TOKEN_FILTER_CONTEXT,
@@ -55,6 +62,33 @@ class _Environment(JSONPathEnvironment):
 _ENVIRONMENT = _Environment(filter_caching=False)
 
 
+class _ObjectFilter(Filter):
+    """A filter that selects objects only: the one that it stands behind, or the elements of an array.
+
+    :param descends: behind ``..``, where each array's elements are visited anyway.
+    """
+
+    __slots__ = ("_descends",)
+
+    def __init__(self, found: Filter, *, descends: bool) -> None:
+        super().__init__(env=found.env, token=found.token, expression=found.expression)
+        self._descends = descends
+
+    def resolve(self, node: JSONPathMatch) -> Iterator[JSONPathMatch]:
+        value = node.obj
+        if isinstance(value, Mapping):
+            if self._selects(value, node):
+                yield node
+        elif isinstance(value, list | tuple) and not self._descends:
+            for index, element in enumerate(value):
+                if isinstance(element, Mapping) and self._selects(element, node):
+                    yield node.new_child(element, index)
+
+    def _selects(self, value: Mapping[str, Any], node: JSONPathMatch) -> bool:
+        context = FilterContext(env=self.env, current=value, root=node.root, extra_context=node.filter_context())
+        return bool(self.expression.evaluate(context))
+
+
 class Query:
     """A compiled indefinite path. Raises QueryError when it cannot be compiled."""
 
@@ -72,9 +106,15 @@ class Query:
             raise QueryError(f"{refused[0]!r} is not supported")
         if not isinstance(path, JSONPath):
             raise QueryError("it is more than one path")
-        if any(_names(segment.selectors) > 1 for segment in path.segments):
-            # Jayway makes one object of them, the library a list.
-            raise QueryError("a union of names is not supported; take them one by one")
+        for segment in path.segments:
+            if _names(segment.selectors) > 1:
+                # Jayway makes one object of them, the library a list.
+                raise QueryError("a union of names is not supported behind ..; take them one by one")
+            descends = isinstance(segment, JSONPathRecursiveDescentSegment)
+            segment.selectors = tuple(
+                _ObjectFilter(selector, descends=descends) if isinstance(selector, Filter) else selector
+                for selector in segment.selectors
+            )
         self._path = path
 
     def matches(self, value: Any) -> list[Any]:

@@ -8,11 +8,15 @@ from typing import NamedTuple
 # A key of an object or an index of an array (negative: from the end).
 Segment = str | int
 
-_VARIABLE = re.compile(r"\$(\w+)", re.ASCII)
+# AWS's guide: names of variables "follow the rules for Unicode Identifiers".
+_VARIABLE = re.compile(r"\$(\w+)")
 _NAME = re.compile(r"""[^\s.\[\]()'"*,?]+""")
 _INDEX = re.compile(r"\[\s*(-?\d{1,15})\s*\]", re.ASCII)
 # Recorded on AWS: a backslash in a quoted name is a character of the name, even before the other quotation mark.
-_QUOTED = re.compile(r"""\[\s*(?:'((?:\\'|[^'])*)'|"((?:\\"|[^"])*)")\s*\]""")
+_QUOTED_NAME = r"""(?:'((?:\\'|[^'])*)'|"((?:\\"|[^"])*)")"""
+_QUOTED = re.compile(rf"\[\s*{_QUOTED_NAME}\s*\]")
+_UNION = re.compile(rf"\[\s*{_QUOTED_NAME}(?:\s*,\s*{_QUOTED_NAME})+\s*\]")
+_ONE_OF_UNION = re.compile(_QUOTED_NAME)
 # Longer than any path a person writes; parsing time is bounded with it. AWS's definition has no limit of its
 # own here.
 _MAX_LENGTH = 10_000
@@ -27,10 +31,14 @@ class QueryError(ValueError):
 
 
 class Part(NamedTuple):
-    """A segment: ``text`` in brackets; ``key`` is None for a wildcard, slice, union or filter."""
+    """A segment: ``text`` in brackets; ``key`` is None for a wildcard, slice, union or filter.
+
+    ``names`` are those of a union of names, as in ``$['a', 'b']``.
+    """
 
     key: Segment | None
     text: str
+    names: tuple[str, ...] = ()
 
 
 def parse(text: str) -> tuple[str, tuple[Part, ...]]:
@@ -77,6 +85,9 @@ def _part(text: str, at: int) -> tuple[Part, int]:
         return _descendants(text, at)
     if text.startswith(".*", at):
         return Part(None, "[*]"), at + 2
+    if text.startswith(".[", at):
+        # AWS's guide: "use square bracket notation … For example, $.abc.['def ghi']".
+        return _bracket(text, at + 1)
     name = _name(text, at + 1)
     return Part(name, quote(name)), at + 1 + len(name)
 
@@ -107,14 +118,22 @@ def _bracket(text: str, at: int) -> tuple[Part, int]:
         return Part(int(index[1]), f"[{int(index[1])}]"), index.end()
     quoted = _QUOTED.match(text, at)
     if quoted:
-        mark, name = ("'", quoted[1]) if quoted[1] is not None else ('"', quoted[2])
-        key = name.replace(f"\\{mark}", mark)
+        key = _unquoted(quoted)
         return Part(key, quote(key)), quoted.end()
+    union = _UNION.match(text, at)
+    if union:
+        names = tuple(_unquoted(name) for name in _ONE_OF_UNION.finditer(union[0]))
+        return Part(None, union[0], names), union.end()
     end = _closing(text, at)
     inside = text[at + 1 : end - 1].strip()
     if not inside:
         raise PathSyntaxError(f"empty brackets at character {at + 1}")
     return Part(None, f"[{inside}]"), end
+
+
+def _unquoted(quoted: re.Match[str]) -> str:
+    mark, name = ("'", quoted[1]) if quoted[1] is not None else ('"', quoted[2])
+    return str(name).replace(f"\\{mark}", mark)
 
 
 def _closing(text: str, at: int) -> int:

@@ -3,9 +3,11 @@
 ::
 
     $.orders[0]["unit price"]     into the state's input; definite: one value, or an error when it is missing
-    $$.Execution.Name             into the context object $region.code                  into the workflow
-    variable ``region`` $.orders[*].id                indefinite (wildcard, slice, union, filter, ``..``): the
-    list of what matched, maybe empty
+    $$.Execution.Name             into the context object
+    $region.code                  into the workflow variable ``region``
+    $.orders[*].id                indefinite (wildcard, slice, union, filter, ``..``): the list of what matched,
+                                  maybe empty
+    $.order["id", "total"]        a union of names: one object with those of them that there are
 
 AWS uses the Jayway library, whose rules these are. Definite paths are compiled here to plain getters, because
 they are evaluated per item; indefinite ones are left to the python-jsonpath library. No path ever becomes
@@ -20,10 +22,14 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from .errors import InvalidDefinition, StatesRuntime
-from .json import dumps
-from .jsonpath_syntax import PathSyntaxError, QueryError, Segment, parse, spell
+from .json import excerpt
+from .jsonpath_syntax import Part, PathSyntaxError, QueryError, Segment, parse, spell
 
 Getter = Callable[[Any], Any]
+NULL_INPUT = "Unable to apply Path transformation to null or empty input."
+"""AWS's cause for a path into a state's input that is null; AWS says of it that it is meant so
+(github.com/awslabs/states-language/issues/29).
+"""
 # AWS API reference: "cause ... Maximum length of 32768".
 _MAX_CAUSE = 32_768
 
@@ -115,10 +121,17 @@ class CompiledPath:
             raise PathNotFound(f"No results for path: ${self.root}")
         return self.get(scope.variables[self.root])
 
+    def look_up(self, scope: Roots) -> Any:
+        """The same in a template or a rule of a Choice: it also raises StatesRuntime for an input that is null."""
+        if scope.input is None and self.root == "$":
+            raise StatesRuntime(NULL_INPUT)
+        return self.find(scope)
+
     def evaluate(self, scope: Roots) -> Any:
         """The value in ``scope``. Raises StatesRuntime with AWS's cause for fields such as InputPath."""
         try:
-            return self.find(scope)
+            # Such a field is "$" where it is not given, and hands a null on.
+            return self.find(scope) if self.text == "$" else self.look_up(scope)
         except PathNotFound as reason:
             raise StatesRuntime(f"Invalid path '{self.text}' : {reason}"[:_MAX_CAUSE]) from None
 
@@ -126,12 +139,17 @@ class CompiledPath:
 @lru_cache(maxsize=1024)
 def _compile(text: str) -> CompiledPath:
     root, segments = parse(text)
+    if any(part.names for part in segments):
+        return _compile_union(text, root, segments)
     definite = tuple(part.key for part in segments if part.key is not None)
     if len(definite) == len(segments):
         return CompiledPath(text, root, definite, _getter(definite), is_definite=True)
-    leading = 0
-    while segments[leading].key is not None:
-        leading += 1
+    leading = definite[: next(index for index, part in enumerate(segments) if part.key is None)]
+    return CompiledPath(text, root, leading, _query(segments), is_definite=False)
+
+
+def _query(segments: tuple[Part, ...]) -> Getter:
+    """The getter of an indefinite path. Raises QueryError."""
     from .jsonpath_query import Query  # a third of what importing this package takes, and seldom wanted
 
     query = Query(segments)
@@ -142,7 +160,36 @@ def _compile(text: str) -> CompiledPath:
         except QueryError as error:
             raise PathNotFound(str(error)) from None
 
-    return CompiledPath(text, root, definite[:leading], get, is_definite=False)
+    return get
+
+
+def _compile_union(text: str, root: str, segments: tuple[Part, ...]) -> CompiledPath:
+    """A path that ends in a union of names, which gives one object, or one for each that its beginning matches.
+
+    Anywhere else such a union is refused, but only when the path is read: so does AWS.
+    """
+    first = next(index for index, part in enumerate(segments) if part.names)
+    before, names = segments[:first], segments[first].names
+    keys = tuple(part.key for part in before if part.key is not None)
+    is_one = len(keys) == len(before)
+    find = _getter(keys) if is_one else _query(before)
+
+    def get(value: Any) -> Any:
+        if first < len(segments) - 1:
+            union = ", ".join(f"'{name}'" for name in names)
+            raise PathNotFound(f"Multi properties can only be used as path leafs: {spell(keys)}[{union}]")
+        found = find(value)
+        if not is_one:
+            return [_pick(one, names) for one in found if isinstance(one, Mapping)]
+        if not isinstance(found, Mapping):
+            raise PathNotFound(_why(value, (*keys, names[0])))
+        return _pick(found, names)
+
+    return CompiledPath(text, root, keys if is_one else (), get, is_definite=False)
+
+
+def _pick(value: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value[name] for name in names if name in value}
 
 
 def compile_path(text: object, field: str) -> CompiledPath:
@@ -182,7 +229,7 @@ def in_state(cause: str, state_name: str, event_id: int) -> str:
 
 def _text(value: Any) -> str:
     try:
-        return dumps(value).decode()[:_MAX_CAUSE]
+        return excerpt(value, _MAX_CAUSE)
     except (TypeError, ValueError):
         # An input that Python code made need not be JSON, and the missing path is what has to be told.
         return repr(value)[:_MAX_CAUSE]

@@ -10,7 +10,7 @@ from ..core.processors import AslProcessor
 
 if TYPE_CHECKING:
     from ..aws.tasks import Tasks
-    from ..states.problems import Problem
+    from ..states.validation.problems import Problem
 
 _FIELD = "ItemProcessor"
 
@@ -25,8 +25,8 @@ def check_states(definition: DistributedMap) -> None:
         return
     # Imported here, as most maps have no states and a DAG is parsed often.
     from ..aws.tasks import Tasks
-    from ..states.problems import InvalidMachine, Problem
-    from ..states.validate import problems
+    from ..states.validation.machine import problems
+    from ..states.validation.problems import InvalidMachine, Problem
     from .asl_children import processor_to_definition
 
     machine = processor_to_definition(processor, definition.query_language)
@@ -40,7 +40,7 @@ def check_states(definition: DistributedMap) -> None:
 
 def _tasks(holder: Mapping[str, Any], place: str, language: str, tasks: Tasks) -> Iterator[Problem]:
     """The problems of the Task states in a list of states, at any depth."""
-    from ..states.problems import Problem
+    from ..states.validation.problems import Problem
 
     language = holder.get("QueryLanguage", language)
     for name, state in holder["States"].items():

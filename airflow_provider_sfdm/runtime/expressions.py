@@ -14,8 +14,8 @@ from ..core.paths import in_state
 from ..core.readers import CsvHeaders
 from ..core.resolve import unchecked
 from ..core.values import UNSET, Evaluated, Intrinsic, QueryLanguage, is_jsonata, strings
-from ..states.jsonata import Expression
-from ..states.jsonata_templates import compile_jsonata
+from ..states.jsonata.expression import Expression
+from ..states.jsonata.templates import compile_jsonata
 from ..states.map_items import compile_items
 from ..states.numbers_fields import compile_number
 from ..states.state import Source

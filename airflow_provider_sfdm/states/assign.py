@@ -1,7 +1,7 @@
 """Assign: a state's workflow variables.
 
 All values are evaluated before any is set, so that they see the variables as they were. Limits are AWS's: a name has at
-most 80 characters, a value at most 256 KiB.
+most 80 characters, a value at most 256 KiB, and so have all values of one Assign together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import InvalidDefinition
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .payloads import check_payload
 from .templates import compile_template
 from .values import Evaluate
@@ -52,6 +52,8 @@ class Assign:
         values: dict[str, Any] = self._evaluate(visit)
         for name, value in values.items():
             check_payload(value, f"variable '{name}'")
+        if len(values) > 1:
+            check_payload(list(values.values()), "field 'Assign'")
         return values
 
 

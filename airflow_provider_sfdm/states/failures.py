@@ -54,6 +54,12 @@ class ResultPathMatchFailure(StatesError):
     error = "States.ResultPathMatchFailure"
 
 
+class DataLimitExceeded(StatesError):
+    """What a state builds is far beyond the size of a payload, and is not built to its end."""
+
+    error = DATA_LIMIT
+
+
 class NotInvokable(StatesError):
     """A task that needs a service which was not given to the interpreter."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .assign import Assign
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .values import Evaluate
 from .visit import Visit
 

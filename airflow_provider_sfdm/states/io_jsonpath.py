@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.paths import CompiledPath, compile_path
 from .assign import Assign
+from .payloads import bounded
 from .result_path import compile_result_path
 from .templates import compile_template
 from .values import Evaluate
@@ -41,7 +42,7 @@ class JsonPathIO:
         path = self._input_path
         if path is None:
             return visit
-        return visit.with_input({} if isinstance(path, str) else path.evaluate(visit))
+        return visit.with_input({} if isinstance(path, str) else _found(path, visit))
 
     def arguments(self, effective: Visit) -> Any:
         """What the state works on: the effective input after Parameters. Raises StatesError."""
@@ -49,9 +50,10 @@ class JsonPathIO:
 
     def finish(self, visit: Visit, result: Any) -> Any:
         """The state's output; variables are assigned. Raises StatesError."""
+        # AWS's guide: in Assign "$ refers to the API/sub-workflow result", at the same time as in ResultSelector.
+        values = self._assign.values(visit.with_input(result)) if self._assign else None
         if self._selector is not None:
             result = self._selector(visit.with_input(result))
-        values = self._assign.values(visit.with_input(result)) if self._assign else None
         output = result if self._replaces else self._combine(visit.input, result)
         output = self.select_output(visit, output)
         if values:
@@ -63,7 +65,13 @@ class JsonPathIO:
         path = self._output_path
         if path is None:
             return output
-        return {} if isinstance(path, str) else path.evaluate(visit.with_input(output))
+        return {} if isinstance(path, str) else _found(path, visit.with_input(output))
+
+
+def _found(path: CompiledPath, visit: Visit) -> Any:
+    """A path that may match more than one value may name the same one again and again."""
+    found = path.evaluate(visit)
+    return found if path.is_definite else bounded(found)
 
 
 def _path(state: Mapping[str, Any], field: str, place: str) -> CompiledPath | str | None:

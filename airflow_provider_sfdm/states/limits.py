@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 MAX_PAYLOAD_BYTES = 262_144
 """AWS: "Maximum input or output size for a task, state, or execution: 256 KiB"."""
+MAX_BUILT_BYTES = 4 * MAX_PAYLOAD_BYTES
+"""What a template or a function may build, counted at its least. It is more than a payload, since a later path may take
+a part of it; what copies its input a hundred times is stopped here.
+"""
 MAX_NESTING = 254
 """Levels of arrays and objects in a payload or a definition; deeper JSON is refused, not recursed into. It is what the
 JSON library writes, so that counting costs nothing as long as it can write.

@@ -10,13 +10,13 @@ from typing import Any
 from ..core.asl_states import all_states
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
+from .choice.state import JsonataChoice, JsonPathChoice
 from .failures import ExecutionTimedOut, StateFailed
 from .identity import LOCAL, Identity
 from .lifetime import Aborted, Lifetime
 from .payloads import check_payload
 from .services import Services
 from .state import Source, State
-from .state_choice import JsonataChoice, JsonPathChoice
 from .state_end import Fail, Succeed
 from .state_map import InlineMap
 from .state_map_distributed import DistributedMapState
@@ -119,7 +119,7 @@ def start(
 def compile_machine(definition: Mapping[str, Any], *, query_language: str = "JSONPath") -> Machine:
     """A state machine or an item processor, ready to run. ``query_language``: where the definition names none.
 
-    It trusts the definition's structure: see :func:`.validate.problems` for all that is wrong with one.
+    It trusts the definition's structure: see :func:`.validation.machine.problems` for all that is wrong with one.
 
     :raises InvalidDefinition: a path, an expression or another field cannot be compiled.
     """

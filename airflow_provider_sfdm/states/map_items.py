@@ -8,9 +8,9 @@ from typing import Any
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.paths import PathNotFound, compile_reference_path
 from .failures import QueryEvaluationError, ReferencePathConflict
-from .jsonata import Expression, expression
-from .jsonata_templates import compile_jsonata
-from .payloads import encoded
+from .jsonata.expression import Expression, expression
+from .jsonata.templates import compile_jsonata
+from .payloads import MAX_CAUSE, shown
 from .state import Source
 from .visit import Visit
 
@@ -33,9 +33,9 @@ def _jsonpath(source: Source) -> Items:
         try:
             found = path.find(visit)
         except PathNotFound:
-            shown = encoded(visit.input).decode()
             step = path.leading[0] if path.leading else path.text
-            raise ReferencePathConflict(f'Unable to apply step "{step}" to input {shown}'[:32_768]) from None
+            cause = f'Unable to apply step "{step}" to input {shown(visit.input)}'
+            raise ReferencePathConflict(cause[:MAX_CAUSE]) from None
         if not isinstance(found, list):
             raise StatesRuntime(f'Reference path "{path.text}" must point to array.')
         return found
@@ -53,8 +53,8 @@ def _jsonata(source: Source, *, objects: bool) -> Items:
 
         def from_input(visit: Visit) -> Any:
             if not isinstance(visit.input, list):
-                shown = encoded(visit.input).decode()
-                raise QueryEvaluationError(f"Map state input must be an array but was: {shown}")
+                cause = f"Map state input must be an array but was: {shown(visit.input)}"
+                raise QueryEvaluationError(cause[:MAX_CAUSE])
             return visit.input
 
         return from_input

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core.errors import StatesRuntime
 from ..core.numbers import decimal, integer
-from .intrinsic_functions import to_text
-from .jsonata import expression
+from .intrinsics.text import to_text
+from .jsonata.expression import expression
 from .state import Source
 from .values import compile_value
 from .visit import Visit

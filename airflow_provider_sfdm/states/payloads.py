@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..core.errors import StatesRuntime
-from ..core.json import dumps
-from .failures import DATA_LIMIT, StateFailed
-from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
+from ..core.json import dumps, excerpt, least_bytes
+from .failures import DATA_LIMIT, DataLimitExceeded, StateFailed
+from .limits import MAX_BUILT_BYTES, MAX_NESTING, MAX_PAYLOAD_BYTES
+
+if TYPE_CHECKING:
+    from .visit import Visit
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _NESTED = (dict, list, tuple)
 # These cannot be large or deep; they are most of what is asked about.
-_SMALL = (bool, int, float, type(None))
+_SMALL = frozenset((bool, int, float, type(None)))
+_EXCEEDING = "a size exceeding the maximum number of bytes service limit."
+MAX_CAUSE = 32_768
+"""AWS API reference: "cause ... Maximum length of 32768"."""
 
 
 def check_payload(value: Any, what: str) -> None:
@@ -23,15 +29,60 @@ def check_payload(value: Any, what: str) -> None:
     :raises StateFailed: ``States.DataLimitExceeded``.
     :raises StatesRuntime: it is nested too deep, or is no JSON.
     """
-    if isinstance(value, _SMALL):
+    if type(value) in _SMALL:
         return
-    if len(encoded(value)) > MAX_PAYLOAD_BYTES:
-        limit = "a size exceeding the maximum number of bytes service limit."
-        raise StateFailed(DATA_LIMIT, f"The {what} returned a result with {limit}")
+    # What is far too large must not be written to find out.
+    fits = least_bytes(value, MAX_PAYLOAD_BYTES) <= MAX_PAYLOAD_BYTES
+    if not fits or len(_written(value)) > MAX_PAYLOAD_BYTES:
+        raise StateFailed(DATA_LIMIT, f"The {what} returned a result with {_EXCEEDING}")
 
 
 def encoded(value: Any) -> bytes:
-    """``value`` as JSON. Raises StatesRuntime for nesting too deep, and for what is no JSON."""
+    """``value`` as JSON.
+
+    Raises DataLimitExceeded when it is far larger than a payload may be, StatesRuntime for nesting too deep and for
+    what is no JSON.
+    """
+    return _written(bounded(value))
+
+
+def bounded(value: Any) -> Any:
+    """``value`` itself. Raises DataLimitExceeded when it is far larger than a payload may be."""
+    if type(value) not in _SMALL and least_bytes(value, MAX_BUILT_BYTES) > MAX_BUILT_BYTES:
+        raise DataLimitExceeded(f"A value was built with {_EXCEEDING}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """``value`` as JSON in a cause, cut to the length that a cause may have."""
+    check_nesting(value)
+    try:
+        return excerpt(value, MAX_CAUSE)
+    except (TypeError, ValueError) as error:
+        raise StatesRuntime(f"A value is no JSON: {error}") from None
+
+
+class Budget:
+    """What one template may still build for a visit: many parts can copy the same, each of them within its bounds."""
+
+    __slots__ = ("_left", "visit")
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self._left = MAX_BUILT_BYTES
+
+    def take(self, value: Any) -> Any:
+        """``value`` itself. Raises DataLimitExceeded when there is too much of it."""
+        kind = type(value)
+        if kind in _SMALL:
+            return value
+        self._left -= len(value) if kind is str else least_bytes(value, self._left)
+        if self._left < 0:
+            raise DataLimitExceeded(f"A value was built with {_EXCEEDING}")
+        return value
+
+
+def _written(value: Any) -> bytes:
     try:
         return orjson.dumps(value, None, _OPTIONS)
     except TypeError:

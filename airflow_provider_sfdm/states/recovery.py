@@ -30,7 +30,8 @@ def matches(names: tuple[str, ...], error: str | None) -> bool:
     """Whether an error of this name is answered by a catcher for ``names``.
 
     ``States.Runtime`` never is, ``States.DataLimitExceeded`` only by its own name. ``States.ALL`` stands for every
-    other one, ``States.TaskFailed`` for every other one but timeouts. A missed heartbeat is a timeout too.
+    other one, ``States.TaskFailed`` for "any known error name except for States.Timeout". A missed heartbeat has a name
+    of its own and is a timeout too. Source: "Handling errors in Step Functions workflows" in AWS's guide.
     """
     if error == RUNTIME:
         return False
@@ -38,7 +39,7 @@ def matches(names: tuple[str, ...], error: str | None) -> bool:
         return True
     if error == DATA_LIMIT:
         return False
-    return ALL in names or (TASK_FAILED in names and error not in (TIMEOUT, HEARTBEAT))
+    return ALL in names or (TASK_FAILED in names and error != TIMEOUT)
 
 
 def compile_retriers(retry: Any, place: str) -> tuple[Retrier, ...]:

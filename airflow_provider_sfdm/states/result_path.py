@@ -9,7 +9,7 @@ from ..core.errors import InvalidDefinition
 from ..core.jsonpath_syntax import Segment
 from ..core.paths import compile_reference_path
 from .failures import ResultPathMatchFailure
-from .payloads import encoded
+from .payloads import MAX_CAUSE, shown
 
 Combine = Callable[[Any, Any], Any]
 """(the state's raw input, its result) -> both as one."""
@@ -37,11 +37,17 @@ def _put(data: Any, segments: tuple[Segment, ...], result: Any) -> Any:
         return result
     segment = segments[0]
     if isinstance(segment, str) and isinstance(data, Mapping):
-        inner = data[segment] if segment in data else ({} if segments[1:] else None)
+        inner = data[segment] if segment in data else _new(segments[1:])
         return {**data, segment: _put(inner, segments[1:], result)}
     if isinstance(segment, int) and isinstance(data, list) and -len(data) <= segment < len(data):
         copy = list(data)
         copy[segment] = _put(data[segment], segments[1:], result)
         return copy
-    shown = encoded(data).decode()
-    raise ResultPathMatchFailure(f'Unable to apply step "{segment}" to input {shown}'[:32_768])
+    raise ResultPathMatchFailure(f'Unable to apply step "{segment}" to input {shown(data)}'[:MAX_CAUSE])
+
+
+def _new(segments: tuple[Segment, ...]) -> Any:
+    """What is made where the path leads beyond the input: objects, and for the index 0 an array of one."""
+    if not segments:
+        return None
+    return [_new(segments[1:])] if segments[0] == 0 else {}

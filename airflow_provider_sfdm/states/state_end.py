@@ -8,7 +8,7 @@ from ..core.errors import StatesRuntime
 from .failures import StateFailed
 from .io_jsonata import JsonataIO
 from .io_jsonpath import JsonPathIO
-from .jsonata import expression
+from .jsonata.expression import expression
 from .state import Following, Source
 from .values import Evaluate, compile_value
 from .visit import Visit

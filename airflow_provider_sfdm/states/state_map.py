@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import StatesRuntime
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .lifetime import Lifetime
 from .map_items import compile_items
 from .numbers_fields import Number, compile_number

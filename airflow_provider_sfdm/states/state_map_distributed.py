@@ -9,7 +9,7 @@ from ..core.errors import StatesError
 from ..core.paths import in_state
 from .failures import RUNTIME, NotInvokable, QueryEvaluationError, StateFailed
 from .identity import Identity
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .lifetime import Lifetime
 from .map_items import compile_items
 from .payloads import check_payload

@@ -7,7 +7,7 @@ from typing import Any
 from ..core.errors import StatesRuntime
 from ..core.json import loads
 from .failures import TIMEOUT, StateFailed
-from .jsonata_templates import compile_jsonata
+from .jsonata.templates import compile_jsonata
 from .numbers_fields import Number, compile_number
 from .payloads import check_payload, encoded
 from .recovery import Recovery

@@ -7,14 +7,15 @@ from typing import Any
 
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.numbers import integer
+from ..core.paths import PathNotFound, compile_path
 from .failures import QueryEvaluationError
-from .intrinsic_functions import to_text
+from .intrinsics.text import to_text
 from .io_jsonata import JsonataIO
-from .jsonata import expression
+from .jsonata.expression import expression
 from .state import Following, Source
 from .state_end import pass_on
 from .timestamps import NANOSECONDS, parse
-from .values import compile_value
+from .values import Evaluate, compile_value
 from .visit import Visit
 
 MAX_SECONDS = 99_999_999
@@ -73,8 +74,23 @@ def _until(visit: Visit, text: Any, problem: Exception) -> float:
     return moment / NANOSECONDS - visit.run.execution.services.clock()
 
 
+def _value_at(path: Any, place: str, field: str) -> Evaluate:
+    """The value that a ``…Path`` field refers to; where there is none, AWS says so in words of this state's own."""
+    if isinstance(path, str) and path.startswith("States."):
+        return compile_value(path, f"{place}.{field}", field)
+    compiled = compile_path(path, f"{place}.{field}")
+
+    def value_at(visit: Visit) -> Any:
+        try:
+            return compiled.look_up(visit)
+        except PathNotFound:
+            raise StatesRuntime(f"The {field} parameter does not reference an input value: {path}") from None
+
+    return value_at
+
+
 def _seconds_path(path: Any, place: str) -> Seconds:
-    value_at = compile_value(path, f"{place}.SecondsPath", "SecondsPath")
+    value_at = _value_at(path, place, "SecondsPath")
 
     def seconds(visit: Visit) -> float:
         value = value_at(visit)
@@ -89,7 +105,7 @@ def _seconds_path(path: Any, place: str) -> Seconds:
 
 
 def _timestamp_path(path: Any, place: str) -> Seconds:
-    value_at = compile_value(path, f"{place}.TimestampPath", "TimestampPath")
+    value_at = _value_at(path, place, "TimestampPath")
     problem = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string"
 
     def seconds(visit: Visit) -> float:

@@ -8,13 +8,12 @@ from typing import Any
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.jsonpath_syntax import PathSyntaxError
 from ..core.paths import CompiledPath, PathNotFound, compile_path, not_found
-from .intrinsic_functions import FUNCTIONS, Chance, Invalid, fill, parts_of
-from .intrinsic_syntax import Call, Literal, Path, parse
-from .payloads import encoded
+from .intrinsics.functions import FUNCTIONS, Chance, Invalid, fill, parts_of
+from .intrinsics.syntax import Call, Literal, Path, parse
+from .payloads import MAX_CAUSE, bounded, shown
 from .visit import Visit
 
 Evaluate = Callable[[Visit], Any]
-_MAX_CAUSE = 32_768
 
 
 def compile_value(text: object, place: str, key: str) -> Evaluate:
@@ -29,8 +28,14 @@ def compile_value(text: object, place: str, key: str) -> Evaluate:
     return _template_path(path, key)
 
 
+def _finder(path: CompiledPath) -> Evaluate:
+    """What a path finds. One that may name the same value again and again must not multiply it without end."""
+    find = path.look_up
+    return find if path.is_definite else lambda visit: bounded(find(visit))
+
+
 def _template_path(path: CompiledPath, key: str) -> Evaluate:
-    find = path.find
+    find = _finder(path)
     ends_in_index = path.is_definite and path.leading and type(path.leading[-1]) is int
 
     def evaluate(visit: Visit) -> Any:
@@ -71,7 +76,7 @@ def _compile_call(call: Call, whole: str, place: str) -> Evaluate:
         values = [argument(visit) for argument in arguments]
         services = visit.run.execution.services
         try:
-            return invoke(values, Chance(services.random, services.uuid))
+            return bounded(invoke(values, Chance(services.random, services.uuid)))
         except Invalid as reason:
             raise _refused(whole, call.name, reason) from None
 
@@ -86,7 +91,7 @@ def _compile_format(template: str, arguments: list[Evaluate], whole: str) -> Eva
 
     def evaluate(visit: Visit) -> Any:
         try:
-            return fill(parts, [argument(visit) for argument in arguments])
+            return bounded(fill(parts, [argument(visit) for argument in arguments]))
         except Invalid as reason:
             raise _refused(whole, "Format", reason) from None
 
@@ -103,7 +108,7 @@ def _compile_argument(argument: Any, whole: str, place: str) -> Evaluate:
 
 
 def _compile_path_argument(path: CompiledPath, whole: str) -> Evaluate:
-    find = path.find
+    find = _finder(path)
 
     def evaluate(visit: Visit) -> Any:
         try:
@@ -112,9 +117,9 @@ def _compile_path_argument(path: CompiledPath, whole: str) -> Evaluate:
             if str(reason).startswith("Filter:"):
                 problem = str(reason)
             else:
-                shown = encoded(visit.input).decode()
-                problem = f"The JsonPath argument for the field '{path.text}' could not be found in the input '{shown}'"
-            raise StatesRuntime(f"The function '{whole}' had the following error: {problem}"[:_MAX_CAUSE]) from None
+                where = f"The JsonPath argument for the field '{path.text}' could not be found in the input"
+                problem = f"{where} '{shown(visit.input)}'"
+            raise StatesRuntime(f"The function '{whole}' had the following error: {problem}"[:MAX_CAUSE]) from None
 
     return evaluate
 

@@ -22,7 +22,7 @@ from airflow_provider_sfdm.states.identity import Identity
 from airflow_provider_sfdm.states.lifetime import Lifetime
 from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.services import Services
-from airflow_provider_sfdm.states.validate import check
+from airflow_provider_sfdm.states.validation.machine import check
 from airflow_provider_sfdm.storage import Connections
 
 from .comparing import differences

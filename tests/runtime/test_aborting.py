@@ -208,7 +208,8 @@ class TestProcesses:
 import signal, sys
 from airflow_provider_sfdm import AslProcessor, DistributedMap, run_map
 def end(*_): raise KeyboardInterrupt
-signal.signal(signal.SIGTERM, end)
+for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
+    signal.signal(number, end)
 hour = {"Type": "Wait", "Seconds": 3600, "End": True}
 both = {"Type": "Parallel", "End": True, "Branches": [
     {"StartAt": "A", "States": {"A": hour}}, {"StartAt": "B", "States": {"B": hour}}]}
@@ -222,7 +223,10 @@ run_map(DistributedMap(item_processor=AslProcessor(start_at="P", states={"P": bo
             assert process.stdout.readline() == b"ready\n"
             time.sleep(1.5)
             os.kill(process.pid, number)
-            assert process.wait(10) != 0
+            try:
+                assert process.wait(10) != 0
+            finally:
+                process.kill()
 
 
 class TestLifetime:

@@ -21,7 +21,7 @@ from airflow_provider_sfdm import (
     UnsupportedField,
     run_map,
 )
-from airflow_provider_sfdm.states.problems import InvalidMachine
+from airflow_provider_sfdm.states.validation.problems import InvalidMachine
 from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import records, run
 

@@ -14,7 +14,7 @@ from airflow_provider_sfdm.states.limits import DEFAULT_LIMITS, Limits
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
 from airflow_provider_sfdm.states.seam import Invoke, TaskCall, TaskFailed
 from airflow_provider_sfdm.states.services import Services, refuse
-from airflow_provider_sfdm.states.validate import check
+from airflow_provider_sfdm.states.validation.machine import check
 from airflow_provider_sfdm.states.values import compile_intrinsic
 from airflow_provider_sfdm.states.visit import Execution, Run, Visit
 

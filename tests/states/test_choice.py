@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfdm.states.choice_operators import COMPARISONS, matcher
-from airflow_provider_sfdm.states.choice_rules import compile_rule
+from airflow_provider_sfdm.states.choice.operators import COMPARISONS, matcher
+from airflow_provider_sfdm.states.choice.rules import compile_rule
 from tests.states.helpers import failure, jsonata, machine, output, visit
 
 WHERE = "An error occurred while executing the state 'A' (entered at the event id #2). "

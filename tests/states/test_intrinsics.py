@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition, StatesRuntime
-from airflow_provider_sfdm.states.intrinsic_functions import FUNCTIONS
+from airflow_provider_sfdm.states.intrinsics.functions import FUNCTIONS
 from tests.states.helpers import intrinsic
 
 DATA = {"a": [1, 2, 3, 4, 5], "o": {"x": 1}, "p": {"x": 2, "y": 3}, "s": "text", "n": None, "f": 2.5, "e": []}
@@ -166,7 +166,7 @@ def test_unique_members_are_contained_once(array: list[Any]) -> None:
 
 @given(json_values)
 def test_json_goes_to_text_and_back(value: Any) -> None:
-    text = intrinsic("States.JsonToString($)", value)
+    text = intrinsic("States.JsonToString($.value)", {"value": value})
     assert intrinsic("States.StringToJson($)", text) == value
 
 
@@ -196,3 +196,22 @@ def test_whatever_is_written_is_refused_or_evaluated(text: str) -> None:
             intrinsic(call, DATA)
         except (InvalidDefinition, StatesRuntime):
             continue
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.0, "1.0"),
+        (0.001, "0.001"),
+        (0.00099, "9.9E-4"),
+        (9999999.5, "9999999.5"),
+        (1e7, "1.0E7"),
+        (1790204286.0, "1.790204286E9"),
+        (-1.5e21, "-1.5E21"),
+        (10**21, "1000000000000000000000"),
+        (-0.0, "-0.0"),
+    ],
+)
+def test_numbers_are_written_as_java_does(number: float, text: str) -> None:
+    assert intrinsic("States.Format('{}', $.n)", {"n": number}) == text
+    assert intrinsic("States.JsonToString($)", {"é": [number, 1, None, "1e9"]}) == f'{{"é":[{text},1,null,"1e9"]}}'

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.states.failures import QueryEvaluationError
-from airflow_provider_sfdm.states.jsonata import Expression
+from airflow_provider_sfdm.states.jsonata.expression import Expression
 from airflow_provider_sfdm.states.limits import DEFAULT_LIMITS
 from tests.states.helpers import World, visit
 
@@ -48,7 +48,8 @@ VALUES: list[tuple[str, Any]] = [
     ("$parse('{\"a\":[1,null]}')", {"a": [1, None]}),
     ("$parse('null')", None),
     ("$random()", 0.5),
-    ("$random(1) = $random(1)", True),
+    ("$random(42)", 0.7275636800328681),
+    ("$partition([1, 2])", [[1, 2]]),
     ("$uuid()", "00000000-0000-4000-8000-000000000000"),
     ("$now()", "2023-11-14T22:13:20.000Z"),
     ("$millis()", 1_700_000_000_000),
@@ -80,6 +81,7 @@ def test_value(expression: str, wanted: Any) -> None:
         "$range(1, 2)",
         "$range(1, 2, -1)",
         "$range(1, 2, 0.9)",
+        "$partition([1], -0.5)",
         "$hash('a')",
         "function($x) { $x }",
         "$states.result",
@@ -95,10 +97,7 @@ def test_undefined(expression: str) -> None:
     [
         ("$eval('1')", "T1006"),
         ("$nothing(1)", "T1006"),
-        ("$hash('a', 'md5')", "none of MD5"),
-        ("$parse('{')", "no JSON"),
-        ("1 / 0", "D1001"),
-        ("$sum('a')", 'T0412: Argument 1 of function "sum" must be an array of "n"'),
+        ("1 / 0 + 1", "D1001"),
         ("'a' + 1", 'T2001: The left side of the "+" operator must evaluate to a number'),
         ("$assert(false, 'no')", "D3141: no"),
     ],
@@ -113,8 +112,8 @@ def test_error(expression: str, message: str) -> None:
     ("expression", "message"),
     [
         ("($f := function() { $f() }; $f())", "timeout"),
-        ("($f := function() { 1 + $f() }; $f())", "Depth=101 max=100"),
-        ("+".join("1" * 101), "Depth=101 max=100"),
+        ("($f := function() { 1 + $f() }; $f())", "Stack overflow error"),
+        ("+".join("1" * 101), "Stack overflow error"),
         ("[1..873783]", "memory limit"),
         ("[1..1000000000]", "D2014"),
         ("$range(1, 360146, 1)", "memory limit"),
@@ -144,7 +143,7 @@ def test_a_regular_expression_cannot_run_on() -> None:
     try:
         assert evaluate(with_limit, text) is False
     except QueryEvaluationError as error:
-        assert "regular expression takes too long" in error.cause
+        assert "Expression evaluation timeout" in error.cause
     assert time.monotonic() - begun < 30
 
 
@@ -221,3 +220,11 @@ def test_whatever_is_written_is_refused_or_evaluated(text: str) -> None:
         evaluate(text)
     except (InvalidDefinition, QueryEvaluationError):
         return
+
+
+def test_an_expression_is_of_one_instant() -> None:
+    world, moments = World(), iter(range(1_000))
+    services = replace(world.services, clock=lambda: float(next(moments)))
+    world.services = services
+    expression = Expression("{% [$millis() = $millis(), $now() = $now(), $toMillis($now()) = $millis()] %}", "Output")
+    assert expression.evaluate(visit({}, {}, world)) == [True, True, True]

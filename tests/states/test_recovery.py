@@ -29,7 +29,7 @@ PASS = {"Type": "Pass", "End": True}
         (("States.DataLimitExceeded",), "States.DataLimitExceeded", True),
         (("States.TaskFailed",), "E", True),
         (("States.TaskFailed",), "States.Timeout", False),
-        (("States.TaskFailed",), "States.HeartbeatTimeout", False),
+        (("States.TaskFailed",), "States.HeartbeatTimeout", True),
         (("States.Timeout",), "States.HeartbeatTimeout", True),
         (("States.HeartbeatTimeout",), "States.Timeout", False),
         (("State.ALL",), "E", False),

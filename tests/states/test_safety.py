@@ -40,7 +40,7 @@ def _deep(levels: int) -> Any:
 
 
 def test_the_interpreter_imports_neither_airflow_nor_boto3() -> None:
-    code = "import sys, airflow_provider_sfdm.states.machine, airflow_provider_sfdm.states.validate\n"
+    code = "import sys, airflow_provider_sfdm.states.machine, airflow_provider_sfdm.states.validation.machine\n"
     code += "print([name for name in ('airflow', 'boto3', 'botocore', 'fsspec') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

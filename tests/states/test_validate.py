@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.states.machine import compile_machine, execute
-from airflow_provider_sfdm.states.problems import InvalidMachine
-from airflow_provider_sfdm.states.validate import check, problems
+from airflow_provider_sfdm.states.validation.machine import check, problems
+from airflow_provider_sfdm.states.validation.problems import InvalidMachine
 from tests.states.helpers import Service, World, jsonata, machine
 
 PASS = {"Type": "Pass", "End": True}
 TASK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
-CHOICE = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}
-MAP = {"Type": "Map", "ItemProcessor": {"StartAt": "B", "States": {"B": PASS}}, "End": True}
+CHOICE: dict[str, Any] = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}
+MAP: dict[str, Any] = {"Type": "Map", "ItemProcessor": {"StartAt": "B", "States": {"B": PASS}}, "End": True}
 PARALLEL = {"Type": "Parallel", "Branches": [{"StartAt": "B", "States": {"B": PASS}}], "End": True}
 
 
@@ -49,17 +49,17 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["/States"]),
     ({"StartAt": "A", "States": {}}, ["/States"]),
     ({"StartAt": "B", "States": {"A": PASS}}, ["/StartAt", "/States/A"]),
-    (machine(A=PASS) | {"Version": "2.0", "TimeoutSeconds": 0, "X": 1}, ["/TimeoutSeconds", "/Version", "/X"]),
+    (machine(A=PASS) | {"Version": "2.0", "TimeoutSeconds": 0, "X": 1}, ["/TimeoutSeconds", "/Version", ""]),
     (machine(A=PASS) | {"QueryLanguage": "jsonata"}, ["/QueryLanguage"]),
     (machine(A=PASS, B=PASS), ["/States/B"]),
-    (machine(A={"Type": "Pass", "Next": "A"}), ["/States"]),
-    (machine(A={"Type": "Pass", "Next": "B"}), ["/States/A/Next", "/States"]),
-    (machine(A={"Type": "Pass"}), ["/States/A", "/States"]),
+    (machine(A={"Type": "Pass", "Next": "A"}), [""]),
+    (machine(A={"Type": "Pass", "Next": "B"}), ["/States/A/Next", ""]),
+    (machine(A={"Type": "Pass"}), ["/States/A", ""]),
     (machine(A={**PASS, "Next": "A"}), ["/States/A"]),
-    (machine(A={**PASS, "End": "yes"}), ["/States/A/End", "/States/A", "/States"]),
+    (machine(A={**PASS, "End": "yes"}), ["/States/A/End", "/States/A", ""]),
     (machine(A={"Type": "Nap", "End": True}), ["/States/A/Type"]),
     (machine(**{"x" * 81: PASS}), [f"/States/{'x' * 81}"]),
-    (machine(A={**PASS, "Resource": "x"}), ["/States/A/Resource"]),
+    (machine(A={**PASS, "Resource": "x"}), ["/States/A"]),
     (machine(A={**PASS, "Output": 1}), ["/States/A"]),
     (jsonata(A={**PASS, "ResultPath": "$"}), ["/States/A"]),
     (jsonata(A={**PASS, "QueryLanguage": "JSONPath"}), ["/States/A"]),
@@ -79,17 +79,17 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A=_without(TASK, "Resource")), ["/States/A/Resource"]),
     (machine(A={**TASK, "TimeoutSeconds": 0, "HeartbeatSeconds": "1"}),
      ["/States/A/HeartbeatSeconds", "/States/A/TimeoutSeconds"]),
-    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": -1}]}), ["/States/A/Retry[0].MaxAttempts"]),
-    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "Max": 1}]}), ["/States/A/Retry[0].Max"]),
+    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": -1}]}), ["/States/A/Retry[0]/MaxAttempts"]),
+    (machine(A={**TASK, "Retry": [{"ErrorEquals": ["E"], "Max": 1}]}), ["/States/A/Retry[0]/Max"]),
     (machine(A={**TASK, "Catch": [{"ErrorEquals": [], "Next": "A"}]}), ["/States/A/Catch[0]/ErrorEquals"]),
     (machine(A={**TASK, "Catch": [{"ErrorEquals": ["E"]}]}), ["/States/A/Catch[0]/Next"]),
     (machine(A={**TASK, "Catch": [{"ErrorEquals": ["E"], "Next": "Z"}]}), ["/States/A/Catch[0]/Next"]),
-    (machine(A={**CHOICE, "Choices": []}), ["/States/A/Choices", "/States"]),
-    (machine(A={**CHOICE, "End": True}, B=PASS), ["/States/A/End"]),
+    (machine(A={**CHOICE, "Choices": []}), ["/States/A/Choices", ""]),
+    (machine(A={**CHOICE, "End": True}, B=PASS), ["/States/A"]),
     (machine(A={"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNul": True, "Next": "B"}]}, B=PASS),
      ["/States/A/Choices[0]/IsNul"]),
     (machine(A={**CHOICE, "Choices": [{"And": [{"Variable": "$.a", "NumericEquals": "1"}], "Next": "B"}]}, B=PASS),
-     ["/States/A/Choices[0]/And[0].NumericEquals"]),
+     ["/States/A/Choices[0]/And[0]/NumericEquals"]),
     (jsonata(A={"Type": "Choice", "Choices": [{"Condition": "x", "Next": "B"}]}, B=PASS),
      ["/States/A/Choices[0]/Condition"]),
     (machine(A={**PARALLEL, "Branches": []}), ["/States/A/Branches"]),
@@ -99,12 +99,12 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={**MAP, "MaxConcurrency": "x", "ToleratedFailurePercentage": 101}),
      ["/States/A/MaxConcurrency", "/States/A/ToleratedFailurePercentage"]),
     (machine(A={**MAP, "ItemReader": {}}), ["/States/A/ItemReader"]),
-    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),  # type: ignore[dict-item]
+    (machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": "INLINE"}}),
      ["/States/A/ItemProcessor/ProcessorConfig"]),
     (machine(A={**MAP, "ItemsPath": "$.a[*]"}), ["/States/A/ItemsPath"]),
     (machine(A={**MAP, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "C"}}}}),
-     ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor/States"]),
-    (machine(A=_distributed()), ["/States/A/ItemProcessor.ProcessorConfig.ExecutionType"]),
+     ["/States/A/ItemProcessor/States/B/Next", "/States/A/ItemProcessor"]),
+    (machine(A=_distributed()), ["/States/A/ItemProcessor/ProcessorConfig/ExecutionType"]),
     (machine(A={**_distributed(ExecutionType="STANDARD"), "Label": "a b"}), ["/States/A/Label"]),
     (machine(A={**_distributed(ExecutionType="STANDARD"),
                 "ItemBatcher": {"MaxItemsPerBatch": 1, "BatchInput": {"a.$": "$.a b"}}}),
@@ -157,7 +157,7 @@ def test_all_problems_are_told_at_once() -> None:
 def test_an_item_processor() -> None:
     processor = {"StartAt": "A", "States": {"A": PASS}, "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
     assert problems(processor, processor=True) == []
-    assert [problem.location for problem in problems(processor)] == ["/ProcessorConfig"]
+    assert [problem.location for problem in problems(processor)] == [""]
 
 
 @pytest.mark.parametrize("definition", [None, [], "{}", 1])
@@ -236,3 +236,95 @@ def test_validation_never_breaks(definition: Any) -> None:
 def test_compiling_alone_refuses_what_it_needs() -> None:
     with pytest.raises(InvalidDefinition):
         compile_machine(machine(A={**PASS, "InputPath": "x"}))
+
+
+LOOP = {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
+RULE = {"Variable": "$.a", "IsNull": True}
+
+# In the words of AWS, where they are known.
+SAID: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+    (machine(**LOOP), [("", "Workflow has no terminal state")]),
+    (machine(**LOOP, C={"Type": "Pass", "Next": "A"}), [("", "Workflow has no terminal state")]),
+    (machine(**LOOP, C=PASS), [("/States/C", 'State "C" is not reachable.')]),
+    (machine(A=PASS, B={"Type": "Pass", "Next": "B"}), [("/States/B", 'State "B" is not reachable.')]),
+    (
+        machine(A={"Type": "Pass", "Next": "NOPE"}),
+        [("/States/A/Next", "Missing 'Next' target: NOPE"), ("", "Workflow has no terminal state")],
+    ),
+    (machine(A={**CHOICE, "Default": "Z"}, B=PASS), [("/States/A/Default", "Missing 'Next' target: Z")]),
+    (machine(A={**PASS, "TimeoutSeconds": 1}), [("/States/A", "Field 'TimeoutSeconds' is not supported")]),
+    (
+        machine(A={**MAP, "ItemProcessor": {**MAP["ItemProcessor"], "QueryLanguage": "JSONata"}}),
+        [("/States/A/ItemProcessor", "Field 'QueryLanguage' is not supported")],
+    ),
+    (
+        machine(A={**CHOICE, "Choices": [{**CHOICE["Choices"][0], "Output": 1}]}, B=PASS),
+        [
+            (
+                "/States/A/Choices[0]",
+                "The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' "
+                "QueryLanguage",
+            )
+        ],
+    ),
+    (
+        jsonata(A={**CHOICE, "Choices": [{"Condition": True, "IsNull": True, "Next": "B"}]}, B=PASS),
+        [
+            (
+                "/States/A/Choices[0]",
+                "The QueryLanguage is set to 'JSONata', but field 'IsNull' is only supported for the 'JSONPath' "
+                "QueryLanguage",
+            )
+        ],
+    ),
+    (
+        machine(A={**CHOICE, "Choices": [{"Not": {**RULE, "Next": "B"}, "Next": "B"}]}, B=PASS),
+        [("/States/A/Choices[0]/Not", "Field 'Next' is not supported")],
+    ),
+    (
+        machine(A={**TASK, "TimeoutSeconds": 5, "HeartbeatSeconds": 5}),
+        [("/States/A/HeartbeatSeconds", "must be less than TimeoutSeconds")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("definition", "said"), SAID)
+def test_what_is_said(definition: dict[str, Any], said: list[tuple[str, str]]) -> None:
+    assert [tuple(problem) for problem in problems(definition)] == said
+
+
+def _assigning(**values: Any) -> dict[str, Any]:
+    return {"StartAt": "B", "States": {"B": {**PASS, "Assign": values}}}
+
+
+def test_inner_scopes_leave_outer_variables_alone() -> None:
+    outer = {"Type": "Pass", "Assign": {"a.$": "$.a"}, "Next": "M"}
+    taken = machine(A=outer, M={**PARALLEL, "Branches": [_assigning(a=1, b=2)]})
+    (problem,) = problems(taken)
+    assert problem.location == "/States/M/Branches[0]/States/B/Assign"
+    assert problem.message.startswith("the variable 'a' belongs to a scope around")
+    assert problems(machine(A=outer, M={**MAP, "ItemProcessor": _assigning(b=1)})) == []
+    distributed = _assigning(a=1) | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    assert problems(machine(A=outer, M={**MAP, "ItemProcessor": distributed})) == []
+
+
+def test_a_catcher_and_a_rule_assign_in_the_scope_of_their_state() -> None:
+    inside = _assigning(**{"c.$": "$.c"})
+    catch = [{"ErrorEquals": ["E"], "Assign": {"c": 1}, "Next": "Z"}]
+    assert [
+        one.location for one in problems(machine(A={**PARALLEL, "Branches": [inside], "Catch": catch}, Z=PASS))
+    ] == ["/States/A/Branches[0]/States/B/Assign"]
+    twice = [_assigning(x=1), {"StartAt": "C", "States": {"C": {**PASS, "Assign": {"x": 2}}}}]
+    assert problems(machine(A={**PARALLEL, "Branches": twice})) == []
+
+
+def test_the_error_output_is_there_in_a_catcher_alone() -> None:
+    read = {"e": ["{% $states.errorOutput.Cause %}"]}
+    catch = {"ErrorEquals": ["E"], "Output": read, "Assign": read, "Next": "B"}
+    fine = {**TASK, "Arguments": {}, "Output": "{% 'not $states.errorOutput' %}", "Catch": [catch]}
+    assert problems(jsonata(A=fine, B=PASS)) == []
+    for field in ("Arguments", "Output", "Assign"):
+        (problem,) = problems(jsonata(A={**fine, field: read}, B=PASS))
+        assert problem == (f"/States/A/{field}/e[0]", "Field '$states.errorOutput' does not exist.")
+    (problem,) = problems(jsonata(A={"Type": "Fail", "Cause": "{% $states . errorOutput %}"}))
+    assert problem.location == "/States/A/Cause"

@@ -24,12 +24,12 @@ from airflow_provider_sfdm.core.errors import InvalidDefinition, ItemReaderFaile
 from airflow_provider_sfdm.core.json import dumps
 from airflow_provider_sfdm.core.paths import PathNotFound, compile_path, compile_reference_path
 from airflow_provider_sfdm.states import timestamps
-from airflow_provider_sfdm.states.choice_rules import compile_rule
-from airflow_provider_sfdm.states.jsonata_templates import compile_jsonata
+from airflow_provider_sfdm.states.choice.rules import compile_rule
+from airflow_provider_sfdm.states.jsonata.templates import compile_jsonata
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
 from airflow_provider_sfdm.states.result_path import compile_result_path
 from airflow_provider_sfdm.states.templates import compile_template
-from airflow_provider_sfdm.states.validate import problems
+from airflow_provider_sfdm.states.validation.machine import problems
 from airflow_provider_sfdm.states.values import Evaluate, compile_value
 from airflow_provider_sfdm.storage import StorageError
 

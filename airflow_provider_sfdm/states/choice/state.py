@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import StatesRuntime
-from .assign import Assign
-from .choice_rules import Condition, compile_rule
-from .io_jsonata import JsonataIO
-from .io_jsonpath import JsonPathIO
-from .jsonata import expression
-from .state import Following, Source
-from .visit import Visit
+from ...core.errors import StatesRuntime
+from ..assign import Assign
+from ..io_jsonata import JsonataIO
+from ..io_jsonpath import JsonPathIO
+from ..jsonata.expression import expression
+from ..state import Following, Source
+from ..visit import Visit
+from .rules import Condition, compile_rule
 
 NO_MATCH = "Failed to transition out of the state. The state does not point to a next state."
 

@@ -12,17 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import StatesRuntime
-from .limits import MAX_NESTING
-from .payloads import encoded, nesting
+from ...core.errors import StatesRuntime
+from ..limits import MAX_NESTING
+from ..payloads import encoded, nesting
+from .graph import check_paths, following_names, missing_target
 from .problems import Found, InvalidMachine, Problem
-from .validate_state import following_names, validate_state
+from .state import validate_state
+from .variables import check_scopes
 
 MAX_NAME_LENGTH = 80
 _LANGUAGES = ("JSONPath", "JSONata")
 _MACHINE = frozenset(("Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"))
 _INSIDE = frozenset(("Comment", "StartAt", "States", "QueryLanguage"))
-_PROCESSOR = _INSIDE | {"ProcessorConfig"}
+# AWS: a processor's states speak the machine's language, which the processor cannot change.
+_PROCESSOR = frozenset(("Comment", "StartAt", "States", "ProcessorConfig"))
 MAX_TIMEOUT = 99_999_999
 
 
@@ -48,7 +51,10 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
         return [Problem("", error.cause)]
     found = Found()
     if processor:
-        _Validation(found, definition.get("QueryLanguage", query_language)).list_of_states(definition, "", _PROCESSOR)
+        # By itself it may name the language, since there is no machine to do so.
+        language = definition.get("QueryLanguage", query_language)
+        _Validation(found, language).list_of_states(definition, "", _PROCESSOR | {"QueryLanguage"})
+        check_scopes(definition, "", found)
         return found.problems
     language = _language(definition, "", query_language, found)
     timeout = definition.get("TimeoutSeconds")
@@ -57,6 +63,7 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
     if definition.get("Version", "1.0") != "1.0":
         found.add("/Version", 'must be "1.0"')
     _Validation(found, language).list_of_states(definition, "", _MACHINE)
+    check_scopes(definition, "", found)
     return found.problems
 
 
@@ -73,15 +80,17 @@ class _Validation:
         found = self._found
         for name in holder:
             if name not in fields:
-                found.add(f"{place}/{name}", f"Field '{name}' is not supported")
+                found.add(place, f"Field '{name}' is not supported")
         states = holder.get("States")
         if not isinstance(states, Mapping) or not states:
             found.add(f"{place}/States", "must be an object with at least one state")
             return
         # Whatever stands there need not be text, nor fit into a set.
-        names, targets, ends = list(states), [holder.get("StartAt")], False
-        if targets[0] not in names:
-            found.add(f"{place}/StartAt", f"Missing 'Next' target: {targets[0]!r} is no state here")
+        names = list(states)
+        if "StartAt" not in holder:
+            found.add(f"{place}/StartAt", "must be given: the name of a state")
+        elif holder["StartAt"] not in names:
+            found.add(f"{place}/StartAt", missing_target(holder["StartAt"]))
         for name, state in states.items():
             where = f"{place}/States/{name}"
             self._name(name, where)
@@ -89,17 +98,10 @@ class _Validation:
                 found.add(where, "must be an object")
                 continue
             self._state(name, state, where)
-            ends = ends or state.get("End") is True or state.get("Type") in ("Succeed", "Fail")
             for field, target in following_names(state):
-                targets.append(target)
                 if target not in names:
-                    found.add(f"{where}/{field}", f"Missing 'Next' target: {target!r} is no state here")
-        if not ends:
-            found.add(f"{place}/States", "No terminal state: one state must have End: true, or be a Succeed or Fail")
-        reached = {target for target in targets if isinstance(target, str)}
-        for name in names:
-            if name not in reached:
-                found.add(f"{place}/States/{name}", "no state leads to it")
+                    found.add(f"{where}/{field}", missing_target(target))
+        check_paths(holder.get("StartAt"), states, place, found)
 
     def _name(self, name: str, where: str) -> None:
         if len(name) > MAX_NAME_LENGTH:
@@ -128,5 +130,6 @@ def _language(holder: Mapping[str, Any], place: str, otherwise: str, found: Foun
     language = holder.get("QueryLanguage", otherwise)
     if language not in _LANGUAGES:
         found.add(f"{place}/QueryLanguage", f"Value should be one of the following: [{', '.join(_LANGUAGES)}]")
-        return otherwise
+        # As on AWS: whatever is not JSONPath is taken for JSONata in what else is said of it.
+        return "JSONata"
     return str(language)

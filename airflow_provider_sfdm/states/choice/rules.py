@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import InvalidDefinition, StatesRuntime
-from ..core.paths import CompiledPath, PathNotFound, compile_path
-from .choice_operators import COMPARISONS, TYPE_TESTS, Comparison, matcher
-from .limits import MAX_NESTING
-from .visit import Visit
+from ...core.errors import InvalidDefinition, StatesRuntime
+from ...core.paths import CompiledPath, PathNotFound, compile_path
+from ..limits import MAX_NESTING
+from ..visit import Visit
+from .operators import COMPARISONS, TYPE_TESTS, Comparison, matcher
 
 Condition = Callable[[Visit], bool]
-_RULE_FIELDS = frozenset(("Next", "Comment", "Assign", "Output"))
+_COMBINATIONS = ("And", "Or", "Not")
+# Of a rule in Choices; a rule inside of another says only what it tests.
+_RULE_FIELDS = ("Next", "Assign", "Output")
+
+
+def is_jsonpath_field(name: str) -> bool:
+    """Whether rules have a field of this name in JSONPath alone."""
+    operator = name.removesuffix("Path") if name.removesuffix("Path") in COMPARISONS else name
+    tests = ("Variable", "IsPresent", "StringMatches", *_COMBINATIONS)
+    return operator in COMPARISONS or operator in TYPE_TESTS or operator in tests
 
 
 def compile_rule(rule: Any, place: str, depth: int = 0) -> Condition:
@@ -24,7 +33,9 @@ def compile_rule(rule: Any, place: str, depth: int = 0) -> Condition:
         raise InvalidDefinition(place, f"is nested deeper than {MAX_NESTING} levels")
     if not isinstance(rule, Mapping):
         raise InvalidDefinition(place, "must be an object")
-    operators = [name for name in rule if name not in _RULE_FIELDS and name != "Variable"]
+    if depth and (outer := [name for name in rule if name in _RULE_FIELDS]):
+        raise InvalidDefinition(place, f"Field '{outer[0]}' is not supported")
+    operators = [name for name in rule if name not in (*_RULE_FIELDS, "Comment", "Variable")]
     if len(operators) != 1:
         problem = f"must have exactly one operator, got {', '.join(operators) or 'none'}"
         raise InvalidDefinition(place, problem)
@@ -78,7 +89,7 @@ def _literal(variable: CompiledPath, comparison: Comparison, value: Any, place: 
 def _is_present(variable: CompiledPath, wanted: bool) -> Condition:
     def condition(visit: Visit) -> bool:
         try:
-            variable.find(visit)
+            variable.look_up(visit)
         except PathNotFound:
             return not wanted
         return wanted
@@ -94,7 +105,7 @@ def _boolean(value: Any, place: str) -> bool:
 
 def _find(path: CompiledPath, visit: Visit) -> Any:
     try:
-        return path.find(visit)
+        return path.look_up(visit)
     except PathNotFound:
         problem = "The choice state's condition path references an invalid value."
         raise StatesRuntime(f"Invalid path '{path.text}': {problem}") from None

@@ -1,12 +1,12 @@
 """JSONata expressions: compiled once, evaluated within bounds, their failures in AWS's words.
 
 The language is the library jsonata-python's (docs/adr/0009). What is added and taken away for Step Functions is in
-jsonata_functions; what an evaluation may take is in jsonata_bounds.
+functions; what an evaluation may take is in bounds.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +16,23 @@ from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
-from ..core.errors import InvalidDefinition
-from ..core.values import is_jsonata
-from .failures import QueryEvaluationError
-from .jsonata_bounds import MEMORY, Bounds, OutOfBounds
-from .jsonata_functions import LATE, STATIC
-from .jsonata_regex import bounded_engine
-from .jsonata_scope import unsupported_references
-from .limits import MAX_NESTING, MAX_PAYLOAD_BYTES
-from .visit import MISSING, Visit
+from ...core.errors import InvalidDefinition
+from ...core.values import is_jsonata
+from ..failures import QueryEvaluationError
+from ..intrinsics.functions import same
+from ..limits import MAX_NESTING, MAX_PAYLOAD_BYTES
+from ..payloads import MAX_CAUSE, shown
+from ..visit import MISSING, Visit
+from .bounds import MEMORY, Bounds, OutOfBounds
+from .calls import Function, checked
+from .errors import failure, syntax
+from .functions import LATE, STATIC
+from .numbers import calculate, plain, text, whole
+from .regex import bounded_engine
+from .scope import unsupported_references
 
 _MAX_LENGTH = 100_000
-_MAX_CAUSE = 32_768
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
-_PLACEHOLDER = re.compile(r"\{\{(\{?)\w+\}?\}\}")
 # The library keeps its hooks among the variables, under these names; an expression must not reach them.
 _HOOKS = "__evaluate_"
 # Two bytes are the least that an element takes in JSON.
@@ -68,25 +71,25 @@ class Expression:
             if name in variables:
                 value = variables[name]
                 bindings[name] = Utils.NULL_VALUE if value is None else value
-        for name, make in self._late.items():
-            bindings[name] = make(services)
+        if self._late:
+            instant = math.floor(services.clock() * 1000)
+            bindings |= {name: make(services, instant) for name, make in self._late.items()}
         try:
             value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
         except Exception as error:  # whatever the library makes of untrusted text must stay this state's failure
-            raise self._failed(f"threw an error during evaluation. {_message(error)}") from None
+            raise self._failed(f"threw an {failure(error)}") from None
         if value is MISSING:
             raise self._failed("returned nothing (undefined).")
         return value
 
     def unexpected(self, expected: str, value: Any) -> QueryEvaluationError:
         """AWS's failure for a value of another type than the field takes."""
-        shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        result = f"Expected '{expected}', but was '{type_name(value)}' for value: {shown}"
+        result = f"Expected '{expected}', but was '{type_name(value)}' for value: {shown(value)}"
         return self._failed(f"returned an unexpected result type. {result}")
 
     def _failed(self, what: str) -> QueryEvaluationError:
         where = f"The JSONata expression '{self.text}' specified for the field '{self._place}'"
-        return QueryEvaluationError(f"{where} {what}"[:_MAX_CAUSE])
+        return QueryEvaluationError(f"{where} {what}"[:MAX_CAUSE])
 
 
 def expression(value: object, place: str) -> Expression | None:
@@ -107,8 +110,11 @@ def type_name(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
-class _Quiet(Jsonata):  # type: ignore[misc]  # the library ships no types
-    """The library, which prints what an expression calls that is no function before it raises."""
+class _Reference(Jsonata):  # type: ignore[misc]  # the library ships no types
+    """The library, where it differs from the reference: numbers, texts of numbers, which argument is a wrong one.
+
+    It also prints what an expression calls that is no function before it raises.
+    """
 
     def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
         known = isinstance(proc, Jsonata.JFunction | Jsonata.JLambda)
@@ -116,12 +122,36 @@ class _Quiet(Jsonata):  # type: ignore[misc]  # the library ships no types
             raise JException("T1006", -1)
         return super().apply_inner(proc, args, input, environment)
 
+    def validate_arguments(self, signature: Any, args: Any, context: Any) -> Any:
+        declared = getattr(signature, "signature", None)
+        if declared is None or isinstance(signature, Function):
+            return super().validate_arguments(signature, args, context)
+        return checked(declared, args, context)
+
+    def evaluate_numeric_expression(self, lhs: Any, rhs: Any, op: Any) -> Any:
+        return calculate(lhs, rhs, op)
+
+    def evaluate_range_expression(self, lhs: Any, rhs: Any) -> Any:
+        return super().evaluate_range_expression(whole(lhs), whole(rhs))
+
+    def evaluate_equality_expression(self, lhs: Any, rhs: Any, op: Any) -> bool:
+        # To Python true is 1; undefined is equal to nothing, and different from nothing.
+        return lhs is not None and rhs is not None and same(lhs, rhs) is (op == "=")
+
+    def evaluate_includes_expression(self, lhs: Any, rhs: Any) -> bool:
+        if lhs is None or rhs is None:
+            return False
+        return any(same(lhs, member) for member in (rhs if isinstance(rhs, list) else [rhs]))
+
+    def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
+        return (text(lhs) or "") + (text(rhs) or "")
+
 
 def _compiled(text: str, place: str) -> Any:
     try:
-        compiled = _Quiet(text, bounded_engine)
+        compiled = _Reference(text, bounded_engine)
     except Exception as error:  # the library's parser raises what it happens to
-        raise InvalidDefinition(place, f"is not a JSONata expression: {_message(error)}") from None
+        raise InvalidDefinition(place, f"is not a JSONata expression: {syntax(error)}") from None
     if unsupported := unsupported_references(compiled.ast):
         raise InvalidDefinition(place, unsupported[0])
     # Its input is always absent, and what it is bound to has been checked.
@@ -145,8 +175,10 @@ def _states(visit: Visit) -> dict[str, Any]:
 def _plain(value: Any, left: list[int], depth: int) -> Any:
     """A result in plain JSON values. ``left`` counts down, so that shared parts cannot multiply without end."""
     kind = type(value)
-    if kind is str or kind is bool or kind is int or kind is float:
+    if kind is str or kind is bool:
         return value
+    if kind is int or kind is float:
+        return plain(value)
     if value is None:
         return MISSING if depth == 0 else None
     if value is Utils.NULL_VALUE:
@@ -162,27 +194,3 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:
         return [_plain(member, left, depth + 1) for member in value]
     # A function: JSONata writes it as an empty text where it is part of something, and it is no result by itself.
     return MISSING if depth == 0 else ""
-
-
-def _message(error: BaseException) -> str:
-    """An error of the library as ``T1006: Attempted to invoke a non-function``."""
-    if isinstance(error, JException):
-        template = JException.error_codes.get(error.error)
-        if template is None:
-            return str(error.error)
-        values = iter((error.current, error.expected, error.extra))
-        # In its signature errors the library says Object where JSONata says function.
-        template = template.replace(" Object ", " function ")
-
-        def fill(match: re.Match[str]) -> str:
-            value = next(values, None)
-            return str(value) if match[1] else json.dumps(value, default=str)
-
-        return f"{error.error}: {_PLACEHOLDER.sub(fill, template)}"
-    if isinstance(error, RecursionError):
-        return "Stack overflow error: Check for non-terminating recursive function."
-    if isinstance(error, ZeroDivisionError | OverflowError):
-        return "D1001: Number out of range"
-    if isinstance(error, TimeoutError):
-        return "Expression evaluation timeout: a regular expression takes too long"
-    return str(error) or type(error).__name__

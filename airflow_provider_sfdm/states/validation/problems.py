@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ..core.errors import InvalidDefinition
+from ...core.errors import InvalidDefinition
 
 
 class Problem(NamedTuple):

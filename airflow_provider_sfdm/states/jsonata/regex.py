@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import regex
+from jsonata.jexception import JException
 
 MAX_SECONDS = 1.0
 """Seconds that one search may take."""
@@ -31,19 +32,31 @@ class BoundedPattern:
         self.groups = self._pattern.groups
 
     def search(self, string: str) -> Any:
-        return self._pattern.search(string, timeout=MAX_SECONDS)
+        return _not_empty(self._pattern.search(string, timeout=MAX_SECONDS))
 
     def match(self, string: str) -> Any:
-        return self._pattern.match(string, timeout=MAX_SECONDS)
+        return _not_empty(self._pattern.match(string, timeout=MAX_SECONDS))
 
     def finditer(self, string: str) -> Iterator[Any]:
-        return iter(self._pattern.finditer(string, timeout=MAX_SECONDS))
+        return map(_not_empty, self._pattern.finditer(string, timeout=MAX_SECONDS))
 
     def sub(self, repl: str | Callable[[Any], str], string: str, count: int = 0) -> str:
         return str(self._pattern.sub(repl, string, count=count, timeout=MAX_SECONDS))
 
-    def split(self, string: str, maxsplit: int = 0) -> list[Any]:
-        return list(self._pattern.split(string, maxsplit=maxsplit, timeout=MAX_SECONDS))
+    def split(self, string: str) -> list[str]:
+        """The parts between the matches, without what groups matched, unlike Python's."""
+        parts, end = [], 0
+        for match in self.finditer(string):
+            parts.append(string[end : match.start()])
+            end = match.end()
+        return [*parts, string[end:]]
+
+
+def _not_empty(match: Any) -> Any:
+    """The reference refuses a match of no length."""
+    if match is not None and match.start() == match.end():
+        raise JException("D1004", -1)
+    return match
 
 
 def _repetitions(pattern: str) -> int:

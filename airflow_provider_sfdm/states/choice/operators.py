@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .timestamps import parse
+from ..timestamps import parse
 
 Compare = Callable[[Any, Any], bool]
 Test = Callable[[Any], bool]

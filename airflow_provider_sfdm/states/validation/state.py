@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.definition import DistributedMap
-from ..core.errors import InvalidDefinition
-from ..core.paths import compile_path, compile_reference_path
-from ..core.values import is_jsonata
-from .assign import Assign
-from .choice_rules import compile_rule
-from .jsonata import Expression
-from .problems import Found
-from .recovery import compile_retriers
-from .result_path import compile_result_path
-from .state_fields import (
+from ...core.definition import DistributedMap
+from ...core.errors import InvalidDefinition
+from ...core.paths import compile_path, compile_reference_path
+from ...core.values import is_jsonata
+from ..assign import Assign
+from ..choice.rules import compile_rule, is_jsonpath_field
+from ..jsonata.expression import Expression
+from ..recovery import compile_retriers
+from ..result_path import compile_result_path
+from ..state_fields import (
     ALL_JSONATA,
     ALL_JSONPATH,
     COMMON,
@@ -27,8 +27,9 @@ from .state_fields import (
     JSONPATH,
     LIMITS,
 )
-from .timestamps import parse
-from .values import compile_value
+from ..timestamps import parse
+from ..values import compile_value
+from .problems import Found
 
 _TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Credentials", "Assign", "Arguments", "Output", "Items")
 _VALUE_PATHS = (
@@ -50,20 +51,10 @@ _PATHS: Mapping[str, Callable[[Any, str], object]] = {
 }
 _SECONDS = ("TimeoutSeconds", "HeartbeatSeconds", "Seconds")
 _MAX_SECONDS = 99_999_999
+# AWS refuses a definition that reads the error output where there is none: anywhere but in a catcher.
+_ERROR_OUTPUT = re.compile(r"\$states\s*\.\s*errorOutput\b")
+_QUOTED = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.DOTALL)
 _CATCHER = frozenset(("ErrorEquals", "Next", "Comment", "Assign"))
-
-
-def following_names(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The names of states that a state leads to, with the field that names each."""
-    if "Next" in state:
-        yield "Next", state["Next"]
-    if "Default" in state:
-        yield "Default", state["Default"]
-    for field in ("Choices", "Catch"):
-        holders = state.get(field)
-        for index, holder in enumerate(holders if isinstance(holders, list) else ()):
-            if isinstance(holder, Mapping) and "Next" in holder:
-                yield f"{field}[{index}]/Next", holder["Next"]
 
 
 def validate_state(
@@ -84,6 +75,8 @@ def validate_state(
     _values(state, where, found, jsonata=jsonata)
     if kind in ("Task", "Parallel", "Map"):
         _recovery(state, where, found, jsonata=jsonata)
+    if kind == "Task":
+        _heartbeat(state, where, found)
     if kind == "Task" and (not isinstance(state.get("Resource"), str) or not state["Resource"]):
         found.add(f"{where}/Resource", "must be given, as text")
     if kind == "Choice":
@@ -106,10 +99,14 @@ def _known_fields(state: Mapping[str, Any], kind: str, where: str, language: str
         if field in known:
             continue
         if field in foreign:
-            supported = f"but field '{field}' is only supported for the '{other}' QueryLanguage"
-            found.add(where, f"The QueryLanguage is set to '{language}', {supported}")
+            found.add(where, _of_other_language(field, language, other))
         else:
-            found.add(f"{where}/{field}", f"Field '{field}' is not supported")
+            found.add(where, f"Field '{field}' is not supported")
+
+
+def _of_other_language(field: str, language: str, other: str) -> str:
+    supported = f"but field '{field}' is only supported for the '{other}' QueryLanguage"
+    return f"The QueryLanguage is set to '{language}', {supported}"
 
 
 def _transition(state: Mapping[str, Any], kind: str, where: str, found: Found) -> None:
@@ -161,30 +158,36 @@ def _paths(state: Mapping[str, Any], where: str, found: Found) -> None:
         found.attempt(f"{where}/{field}", partial(compile_value, state[field], field, field))
 
 
-def template(value: Any, place: str, found: Found, *, jsonata: bool) -> None:
-    """The problems of a payload template, or of JSON with expressions in it."""
+def template(value: Any, place: str, found: Found, *, jsonata: bool, caught: bool = False) -> None:
+    """The problems of a payload template, or of JSON with expressions in it; ``caught``: in a catcher."""
     if isinstance(value, str):
         if jsonata and is_jsonata(value):
-            found.attempt(place, lambda: Expression(value, place))
+            _expression(value, place, found, caught=caught)
         return
     if isinstance(value, list):
         for index, part in enumerate(value):
-            template(part, f"{place}[{index}]", found, jsonata=jsonata)
+            template(part, f"{place}[{index}]", found, jsonata=jsonata, caught=caught)
     if not isinstance(value, Mapping):
         return
     for key, member in value.items():
         where = f"{place}/{key}"
         if jsonata or not key.endswith(".$"):
-            template(member, where, found, jsonata=jsonata)
+            template(member, where, found, jsonata=jsonata, caught=caught)
         elif key.removesuffix(".$") in value:
             found.add(where, f"{key.removesuffix('.$')!r} is given both as a value and as a path")
         else:
             found.attempt(where, partial(compile_value, member, place, key))
 
 
+def _expression(text: str, place: str, found: Found, *, caught: bool = False) -> None:
+    found.attempt(place, lambda: Expression(text, place))
+    if not caught and _ERROR_OUTPUT.search(_QUOTED.sub("''", text)):
+        found.add(place, "Field '$states.errorOutput' does not exist.")
+
+
 def _limit(value: Any, field: str, place: str, found: Found, *, jsonata: bool) -> None:
     if jsonata and isinstance(value, str) and is_jsonata(value):
-        found.attempt(place, lambda: Expression(value, place))
+        _expression(value, place, found)
     elif field == "ToleratedFailurePercentage":
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
             found.add(place, "must be a number from 0 to 100")
@@ -194,9 +197,21 @@ def _limit(value: Any, field: str, place: str, found: Found, *, jsonata: bool) -
 
 def _seconds(value: Any, place: str, found: Found, *, jsonata: bool, least: int) -> None:
     if jsonata and isinstance(value, str) and is_jsonata(value):
-        found.attempt(place, lambda: Expression(value, place))
+        _expression(value, place, found)
     elif type(value) is not int or not least <= value <= _MAX_SECONDS:
         found.add(place, f"must be a whole number of seconds from {least} to {_MAX_SECONDS:,}")
+
+
+def _heartbeat(state: Mapping[str, Any], where: str, found: Found) -> None:
+    """The specification: "the heartbeat interval MUST be smaller than the timeout value"."""
+    timeout, heartbeat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
+    if type(timeout) is int and type(heartbeat) is int and heartbeat >= timeout:
+        found.add(f"{where}/HeartbeatSeconds", "must be less than TimeoutSeconds")
+
+
+def _slashes(field: str, where: str) -> str:
+    """A field below ``where`` as AWS writes locations; names in ``where`` may have dots in them."""
+    return where + field.removeprefix(where).replace(".", "/")
 
 
 def _recovery(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
@@ -204,7 +219,7 @@ def _recovery(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bo
         try:
             compile_retriers(state["Retry"], f"{where}/Retry")
         except InvalidDefinition as error:
-            found.add(error.field, error.problem)
+            found.add(_slashes(error.field, where), error.problem)
     catch = state.get("Catch", [])
     if not isinstance(catch, list):
         found.add(f"{where}/Catch", "must be an array")
@@ -219,7 +234,7 @@ def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: boo
         return
     for field in catcher:
         if field not in _CATCHER and field != ("Output" if jsonata else "ResultPath"):
-            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+            found.add(place, f"Field '{field}' is not supported")
     errors = catcher.get("ErrorEquals")
     if not isinstance(errors, list) or not errors or not all(isinstance(error, str) and error for error in errors):
         found.add(f"{place}/ErrorEquals", "must be an array of error names")
@@ -230,7 +245,7 @@ def _catcher(catcher: Any, place: str, found: Found, *, jsonata: bool, last: boo
     _variables(catcher, place, found, jsonata=jsonata)
     for field in ("Assign", "Output"):
         if field in catcher:
-            template(catcher[field], f"{place}/{field}", found, jsonata=jsonata)
+            template(catcher[field], f"{place}/{field}", found, jsonata=jsonata, caught=True)
     if not jsonata and "ResultPath" in catcher:
         found.attempt(f"{place}/ResultPath", lambda: compile_result_path(catcher["ResultPath"], "ResultPath"))
 
@@ -254,21 +269,28 @@ def _choices(state: Mapping[str, Any], where: str, found: Found, *, jsonata: boo
         if jsonata:
             _condition(rule, place, found)
             continue
+        jsonatas = [field for field in ("Condition", "Output") if field in rule]
+        for field in jsonatas:
+            found.add(place, _of_other_language(field, "JSONPath", "JSONata"))
+        if jsonatas:
+            continue
         try:
             compile_rule(rule, place)
         except InvalidDefinition as error:
-            found.add(error.field.replace(f"{place}.", f"{place}/"), error.problem)
+            found.add(_slashes(error.field, place), error.problem)
 
 
 def _condition(rule: Mapping[str, Any], place: str, found: Found) -> None:
     condition = rule.get("Condition")
     if isinstance(condition, str) and is_jsonata(condition):
-        found.attempt(f"{place}/Condition", lambda: Expression(condition, place))
+        _expression(condition, f"{place}/Condition", found)
     elif not isinstance(condition, bool):
         found.add(f"{place}/Condition", "must be a JSONata expression, true or false")
     for field in rule:
-        if field not in ("Condition", "Next", "Comment", "Assign", "Output"):
-            found.add(f"{place}/{field}", f"Field '{field}' is not supported")
+        if is_jsonpath_field(field):
+            found.add(place, _of_other_language(field, "JSONata", "JSONPath"))
+        elif field not in ("Condition", "Next", "Comment", "Assign", "Output"):
+            found.add(place, f"Field '{field}' is not supported")
 
 
 def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
@@ -279,7 +301,7 @@ def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
     if moment is not None and not is_jsonata(moment) and parse(moment) is None:
         found.add(f"{where}/Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
     elif isinstance(moment, str) and is_jsonata(moment):
-        found.attempt(f"{where}/Timestamp", lambda: Expression(moment, "Timestamp"))
+        _expression(moment, f"{where}/Timestamp", found)
 
 
 def _branches(state: Mapping[str, Any], where: str, found: Found) -> bool:
@@ -326,4 +348,4 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     try:
         DistributedMap.from_asl(own, query_language=language)
     except InvalidDefinition as error:
-        found.add(f"{where}/{error.field}", error.problem)
+        found.add(f"{where}/{error.field.replace('.', '/')}", error.problem)

@@ -7,12 +7,15 @@ from typing import Any
 
 from jsonata.utils import Utils
 
-from .limits import Limits
+from ..limits import Limits
 
 # What one expression may build in total, in multiples of the largest single value.
 _TOTAL = 16
 _BUILDERS = frozenset(("function", "apply", "unary", "binary"))
-MEMORY = "Expression evaluation memory limit exceeded"
+# AWS's words, of executions that others recorded.
+MEMORY = "Expression evaluation memory limit exceeded: Check for excessive memory usage"
+STACK = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive"
+TIMEOUT = "Expression evaluation timeout: Check for infinite loop"
 
 
 class OutOfBounds(Exception):
@@ -39,11 +42,9 @@ class Bounds:
         """Before a part is evaluated. Raises OutOfBounds."""
         self._depth += 1
         if self._depth > self._limits.jsonata_depth:
-            hint = "Check for non-terminating recursive function. Consider rewriting as tail-recursive."
-            raise OutOfBounds(f"Stack overflow error: {hint} Depth={self._depth} max={self._limits.jsonata_depth}")
+            raise OutOfBounds(STACK)
         if self._monotonic() > self._deadline:
-            seconds = self._limits.jsonata_seconds
-            raise OutOfBounds(f"Expression evaluation timeout: {seconds:g} s. Check for infinite loop")
+            raise OutOfBounds(TIMEOUT)
 
     def leave(self, expression: Any, data: Any, environment: Any, result: Any) -> None:
         """After a part was evaluated to ``result``. Raises OutOfBounds."""

@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..core.json import loads
-from .intrinsic_syntax import template_parts
-from .payloads import encoded
+from ...core.json import loads
+from .syntax import template_parts
+from .text import json_text, to_text
 
 MAX_TEXT = 10_000
 """AWS: "up to 10,000 characters" for Base64Encode, Base64Decode and Hash."""
@@ -43,11 +43,6 @@ class Function(NamedTuple):
     call: Callable[[Sequence[Any], Chance], Any]
     least: int
     most: int | None
-
-
-def to_text(value: Any) -> str:
-    """A value in a text, as Format does it: text bare, the rest as JSON."""
-    return value if isinstance(value, str) else encoded(value).decode()
 
 
 def rounded(value: Any) -> int:
@@ -173,7 +168,7 @@ def _string_to_json(arguments: Sequence[Any], chance: Chance) -> Any:
 
 
 def _json_to_string(arguments: Sequence[Any], chance: Chance) -> Any:
-    return encoded(arguments[0]).decode()
+    return json_text(arguments[0])
 
 
 def _math_random(arguments: Sequence[Any], chance: Chance) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ..core.jsonpath_syntax import PathSyntaxError
+from ...core.jsonpath_syntax import PathSyntaxError
 
 MAX_NESTING = 10
 """AWS: "you can nest up to 10 intrinsic functions within a field"."""

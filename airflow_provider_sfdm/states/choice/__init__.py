@@ -1,0 +1,1 @@
+"""The Choice state and its rules."""

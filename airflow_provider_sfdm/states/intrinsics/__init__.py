@@ -1,0 +1,1 @@
+"""The intrinsic functions of JSONPath: ``States.Format(…)`` and so on."""
