@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,13 +24,21 @@ if TYPE_CHECKING:
     from ..states.machine import Outcome
     from ..storage import Connections
 
-SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 """Exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 
 class Broken(Exception):
     """What was begun has no outcome that anybody could read; the text is for the caller."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. As Ctrl-C it ends what is under way: jobs that the execution waits for are stopped."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sub.add_argument(*option.flags, help=option.help, **option.more)
         sub.set_defaults(function=function)
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
     level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     return perform(options.function, options)
@@ -60,6 +70,9 @@ def perform(function: Any, options: argparse.Namespace) -> int:
     except Broken as broken:
         _complain(str(broken))
         return BROKEN
+    except Terminated:
+        _complain("terminated")
+        return TERMINATED
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED

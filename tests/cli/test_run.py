@@ -147,9 +147,21 @@ def test_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert done.stderr
 
 
-@pytest.mark.parametrize("state", [{"Type": "Wait", "Seconds": 60}, None], ids=["wait", "distributed"])
-def test_interrupted(state: dict[str, Any] | None, tmp_path: Path) -> None:
-    waiting = one({"Type": "Wait", "Seconds": 60})
+WAITING = one({"Type": "Wait", "Seconds": 60})
+MINUTE = {"Type": "Wait", "Seconds": 60, "End": True}
+PARALLEL = {"Type": "Parallel", "Branches": [{"StartAt": name, "States": {name: MINUTE}} for name in "XY"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"), [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")]
+)
+@pytest.mark.parametrize(
+    "state", [{"Type": "Wait", "Seconds": 60}, PARALLEL, None], ids=["wait", "threads", "distributed"]
+)
+def test_interrupted(
+    state: dict[str, Any] | None, number: signal.Signals, code: int, told: bytes, tmp_path: Path
+) -> None:
+    waiting = WAITING
     machine = one(state) if state else {**DISTRIBUTED, "ItemProcessor": {**DISTRIBUTED["ItemProcessor"], **waiting}}  # type: ignore[dict-item]
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(machine))
@@ -159,10 +171,10 @@ def test_interrupted(state: dict[str, Any] | None, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=environment(),
     ) as process:
-        time.sleep(5)  # it is ready in less than a second where nothing else runs
-        process.send_signal(signal.SIGINT)
+        time.sleep(4)  # it is ready in less than a second where nothing else runs
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, b"", b"sfdm: interrupted\n")
+    assert (process.returncode, out, err) == (code, b"", b"sfdm: %b\n" % told)
 
 
 @pytest.mark.parametrize("where", [">/dev/full", ">&-", "| true"])
