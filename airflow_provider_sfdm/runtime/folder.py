@@ -164,8 +164,10 @@ class MapRunFolder:
     # -- how a partition ended
 
     def write_partition(self, partition: int, content: Mapping[str, Any]) -> bool:
-        """Store how a partition ended, once; tells whether this was the first."""
-        return self.store.put_if_absent(f"{_PARTITIONS}{partition:05d}.json", dumps(content))
+        """Store how a partition ended, once; tells whether it is this that is stored."""
+        key, data = f"{_PARTITIONS}{partition:05d}.json", dumps(content)
+        # A request whose answer was lost is sent again, and then told that the object is there: it may be its own.
+        return self.store.put_if_absent(key, data) or self.store.read(key) == data
 
     def read_partition(self, partition: int) -> dict[str, Any] | None:
         return self.find(f"{_PARTITIONS}{partition:05d}.json")

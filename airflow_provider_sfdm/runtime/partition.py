@@ -86,13 +86,15 @@ def run_partition(
     plan = Plan.from_dict(folder.read(PLAN))
     partition = plan.partitions[index]
     if (ended := folder.read_partition(index)) is not None:
-        # Its task died after that, or somebody has cleared it and expects more: say what that takes.
-        log.warning("Partition %d has ended before: its results stay and nothing is run; %s", index, RUN_AGAIN)
         return _recorded_end(partition, ended)
     stop = stop or StopSignal()
     destination = open_folder(plan.destination.root, connections)
     output_type = plan.destination.output_type
     journal = None if checkpoint_seconds is None else Journal(folder, index, checkpoint_seconds, stop)
+    if journal is not None and (ended := folder.read_partition(index)) is not None:
+        # Between the two looks an older attempt has ended it, and has taken its journal away.
+        folder.discard_attempts(index)
+        return _recorded_end(partition, ended)
     attempt = 0 if journal is None else journal.attempt
     files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions), attempt)
     try:
@@ -125,6 +127,8 @@ def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[s
 
 
 def _recorded_end(partition: Partition, stored: Mapping[str, Any]) -> PartitionEnd:
+    # Its task died after that, or somebody has cleared it and expects more: say what that takes.
+    log.warning("Partition %d has ended before: its results stay and nothing is run; %s", partition.index, RUN_AGAIN)
     items, executions = Counts.from_dict(stored["items"]), Counts.from_dict(stored["executions"])
     stopped = StopReason.from_dict(stored["stopped"]) if "stopped" in stored else None
     error = states_error(stopped.error, stopped.cause) if stopped and stored["stoppedHere"] else None

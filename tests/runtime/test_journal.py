@@ -280,6 +280,35 @@ def test_the_attempt_that_ends_first_counts(tmp_path: Path) -> None:
     assert sorted(ended(planned)) == list(range(ITEMS))
 
 
+def test_an_end_whose_answer_was_lost_is_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request was repeated by the client, and the second one found the first one's object."""
+    planned = Planned(tmp_path, str)
+    put = planned.folder.store.put_if_absent
+
+    def lossy(key: str, data: bytes) -> bool:
+        first = put(key, data)
+        return put(key, data) if key.startswith("partitions/") else first
+
+    monkeypatch.setattr(planned.folder.store, "put_if_absent", lossy)
+    planned.attempt()
+    assert sorted(ended(planned)) == list(range(ITEMS))
+
+
+def test_an_attempt_that_begins_as_another_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned, calls, looks = Planned(tmp_path, str), list[Any](), [0]
+    planned.attempt()
+    read = MapRunFolder.read_partition
+
+    def late(self: MapRunFolder, partition: int) -> Any:
+        looks[0] += 1
+        return None if looks[0] == 1 else read(self, partition)
+
+    monkeypatch.setattr(MapRunFolder, "read_partition", late)
+    end = planned.attempt(calls.append)
+    assert (end.items.succeeded, calls) == (ITEMS, [])
+    assert planned.folder.newest_attempt(0) is None
+
+
 def test_a_partition_that_has_ended_keeps_no_journal(tmp_path: Path) -> None:
     planned = Planned(tmp_path, breaking(100, []))
     with pytest.raises(Interrupted):
