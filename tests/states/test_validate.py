@@ -75,6 +75,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (machine(A={"Type": "Wait", "End": True}), ["/States/A"]),
     (machine(A={"Type": "Wait", "Seconds": -1, "End": True}), ["/States/A/Seconds"]),
     (machine(A={"Type": "Wait", "Timestamp": "noon", "End": True}), ["/States/A/Timestamp"]),
+    (machine(A={"Type": "Wait", "Timestamp": None, "End": True}), ["/States/A/Timestamp"]),
     (machine(A={"Type": "Fail", "Error": 1, "Cause": "c", "CausePath": "$.c"}), ["/States/A", "/States/A/Error"]),
     (machine(A=_without(TASK, "Resource")), ["/States/A/Resource"]),
     (machine(A={**TASK, "TimeoutSeconds": 0, "HeartbeatSeconds": "1"}),

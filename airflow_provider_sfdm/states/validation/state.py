@@ -297,11 +297,13 @@ def _wait(state: Mapping[str, Any], where: str, found: Found) -> None:
     given = [name for name in ("Seconds", "SecondsPath", "Timestamp", "TimestampPath") if name in state]
     if len(given) != 1:
         found.add(where, "a Wait has one of Seconds, SecondsPath, Timestamp and TimestampPath")
-    moment = state.get("Timestamp")
-    if moment is not None and not is_jsonata(moment) and parse(moment) is None:
-        found.add(f"{where}/Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
-    elif isinstance(moment, str) and is_jsonata(moment):
+    if "Timestamp" not in state:
+        return
+    moment = state["Timestamp"]
+    if isinstance(moment, str) and is_jsonata(moment):
         _expression(moment, f"{where}/Timestamp", found)
+    elif parse(moment) is None:
+        found.add(f"{where}/Timestamp", "must be a time such as 2016-03-14T01:59:00Z")
 
 
 def _branches(state: Mapping[str, Any], where: str, found: Found) -> bool:
