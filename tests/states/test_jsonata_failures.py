@@ -287,3 +287,20 @@ def test_an_expression_is_evaluated_to_json_or_says_why_not(expression: str, dat
         assert SAID.search(error.cause.replace(expression, "", 1)), error.cause
     else:
         json.dumps(value, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("/* */", "S0207: Unexpected end of expression"),
+        ('"\\', "S0207: Unexpected end of expression"),
+        ("1 +", "S0207: Unexpected end of expression"),
+        ("[1", 'S0203: Expected "]" before end of expression'),
+        ("'a", "S0101: String literal must be terminated by a matching quote"),
+        ("/a", "S0302: No terminating / in regular expression"),
+    ],
+)
+def test_a_text_that_breaks_off_is_no_expression(text: str, problem: str) -> None:
+    with pytest.raises(InvalidDefinition) as raised:
+        evaluate(text, {})
+    assert raised.value.problem == f"is not a JSONata expression: {problem}"

@@ -46,7 +46,8 @@ def syntax(error: BaseException) -> str:
         return _coded(error) or str(error.error)
     if isinstance(error, RecursionError):
         return "it is nested too deep"
-    return str(error) or type(error).__name__
+    # The library's reader runs over the end of a text that breaks off; what Python says of that helps nobody.
+    return f"S0207: {_filled('S0207', ())}" if isinstance(error, IndexError) else "it cannot be read"
 
 
 def _coded(error: JException) -> str | None:
