@@ -1,6 +1,7 @@
 """Names and ARNs of a map run and of its child executions, in AWS's forms.
 
-The Airflow engine has no AWS account: its ARNs say so in the region (``airflow``) and the account (zeros).
+The Airflow engine has no AWS account: its ARNs say so in the region (``airflow``) and the account (zeros), unless the
+map run belongs to an execution that has others.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ def safe_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MapRunName:
-    """Who a map run is: the machine's (DAG's) name, the map's label and the run's UUID."""
+    """Who a map run is: the machine's (DAG's) name, the map's label and the run's UUID; and where it is."""
 
     name: str
     label: str
     uuid: str
+    region: str = ENGINE_REGION
+    account: str = ENGINE_ACCOUNT
 
     def __post_init__(self) -> None:
         try:
@@ -67,9 +70,18 @@ class MapRunName:
     def machine_arn(self) -> str:
         return self._arn("stateMachine", self.name)
 
-    @staticmethod
-    def _arn(kind: str, rest: str) -> str:
-        return f"arn:aws:states:{ENGINE_REGION}:{ENGINE_ACCOUNT}:{kind}:{rest}"
+    def _arn(self, kind: str, rest: str) -> str:
+        return f"arn:aws:states:{self.region}:{self.account}:{kind}:{rest}"
+
+    def child_arn(self, index: int, *, express: bool) -> str:
+        """The ExecutionArn of child execution ``index``.
+
+        That of an EXPRESS child carries a second id; children here run once an id, so it is the name again.
+        """
+        name = self.child_name(index)
+        if express:
+            return self._arn("express", f"{self.name}/{self.label}:{name}:{name}")
+        return f"{self.execution_arn_prefix}{name}"
 
     def child_name(self, index: int) -> str:
         """The name of child execution ``index``: a version 3 UUID, the same at every attempt.

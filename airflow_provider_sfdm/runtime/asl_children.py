@@ -51,10 +51,10 @@ def asl_invoke(
     machine = compile_machine(processor_to_definition(processor, language))
     tasks = Tasks(connections.client, processor.functions, concurrency=concurrency)
     services = local_services(tasks, storage, connections)
-    machine_arn, prefix = map_run.child_machine_arn, map_run.execution_arn_prefix
+    machine_arn = map_run.child_machine_arn
 
     def invoke(child: Child) -> Any:
-        identity = Identity(machine_arn, prefix + map_run.child_name(child.index), ROLE, express)
+        identity = Identity(machine_arn, map_run.child_arn(child.index, express=express), ROLE, express)
         return _output(execute(machine, child.input, services, identity, lifetime=lifetime))
 
     return invoke

@@ -19,6 +19,7 @@ from ..states.lifetime import Aborted, Lifetime
 from ..states.seam import Invoke
 from ..states.services import DistributedRun, RunDistributed, Services, refuse
 from ..storage import Connections
+from .children import Child
 from .folder import MapRunFolder
 from .plan import Plan
 from .processors import Invocation, InvocationFactory
@@ -75,6 +76,7 @@ def run_distributed(storage: str | None = None, connections: Connections | None 
                 request.input,
                 storage,
                 name=request.state_name,
+                map_run=request.map_run,
                 connections=connections,
                 variables=request.variables,
                 invocation=_children(request),
@@ -103,9 +105,9 @@ def _children(request: DistributedRun) -> InvocationFactory:
     """What runs the children that a state asks for."""
 
     def ready(concurrency: int, plan: Plan, folder: MapRunFolder, lifetime: Lifetime) -> Invocation:
-        def child(data: Any) -> Any:
+        def run(child: Child) -> Any:
             try:
-                return request.run_child(data, lifetime)
+                return request.run_child(child.input, plan.map_run.child_name(child.index), lifetime)
             except StateFailed as failed:
                 raise ChildExecutionFailed(failed.error or "", failed.cause or "") from None
             except ExecutionTimedOut:
@@ -113,6 +115,6 @@ def _children(request: DistributedRun) -> InvocationFactory:
             except Aborted:
                 raise ChildAborted from None
 
-        return Invocation(child, blocks=request.blocks)
+        return Invocation(run, blocks=request.blocks, whole_child=True)
 
     return ready

@@ -41,6 +41,7 @@ def plan_map_run(
     *,
     name: str,
     storage: str,
+    map_run: MapRunName | None = None,
     connections: Connections,
     run_input: Any = UNSET,
     items: Any = UNSET,
@@ -69,7 +70,7 @@ def plan_map_run(
     if isinstance(definition.item_processor, TaskGroupProcessor) and not one_child_each:
         raise UnsupportedField("ItemProcessor", "the tasks of a group run in a DAG only: give a function")
     start = time.time()
-    map_run = MapRunName.new(name, definition.label, uuid.uuid4())
+    map_run = map_run or MapRunName.new(name, definition.label, uuid.uuid4())
     if run_input is UNSET:
         run_input = definition.input if definition.input is not UNSET else {}
     scope = Scope(run_input, _context(map_run, name, run_input, start), variables or {})

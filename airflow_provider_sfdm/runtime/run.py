@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..core.definition import DistributedMap
+from ..core.names import MapRunName
 from ..core.summary import MapRunSummary
 from ..core.values import UNSET
 from ..storage import Connections, open_folder
@@ -27,6 +28,7 @@ def run_map(
     name: str = "map",
     variables: Mapping[str, Any] | None = None,
     connections: Connections | None = None,
+    map_run: MapRunName | None = None,
     invocation: InvocationFactory | None = None,
     stop: StopSignal | None = None,
 ) -> MapRunSummary:
@@ -34,7 +36,8 @@ def run_map(
 
     ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
     keeps map runs (default: a new temporary folder). ``variables`` are the workflow
-    variables that paths such as ``$maxItems`` refer to. ``invocation`` runs the children in the place of the
+    variables that paths such as ``$maxItems`` refer to. ``map_run`` is who the map run is, where an execution says so
+    (default: a new one of that ``name``). ``invocation`` runs the children in the place of the
     definition's processor. The partitions run one after another, each with the whole
     MaxConcurrency.
 
@@ -54,6 +57,7 @@ def run_map(
     folder, plan = plan_map_run(
         definition,
         name=name,
+        map_run=map_run,
         storage=storage,
         connections=connections,
         run_input=input,

@@ -55,13 +55,13 @@ class Identity:
             execution["RedriveCount"] = 0
         return execution, {"Id": self.state_machine_arn, "Name": self.machine_name}
 
-    def child(self, label: str, execution_name: str, express_id: str, *, express: bool) -> Identity:
-        """A child execution of the Distributed Map ``label``."""
+    def child(self, label: str, execution_name: str, *, express: bool) -> Identity:
+        """A child execution of the Distributed Map ``label``. The second id of an EXPRESS one is its name again."""
         prefix = ":".join(self.state_machine_arn.split(":")[:5])
         name = f"{self.machine_name}/{label}"
         machine = f"{prefix}:stateMachine:{name}"
         if express:
-            return Identity(machine, f"{prefix}:express:{name}:{execution_name}:{express_id}", self.role_arn, True)
+            return Identity(machine, f"{prefix}:express:{name}:{execution_name}:{execution_name}", self.role_arn, True)
         return Identity(machine, f"{prefix}:execution:{name}:{execution_name}", self.role_arn)
 
 

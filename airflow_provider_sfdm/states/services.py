@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..core.names import MapRunName
 from .failures import NotInvokable
 from .lifetime import Lifetime
 from .limits import DEFAULT_LIMITS, Limits
@@ -25,8 +26,9 @@ class DistributedRun:
     :param selector: makes an item from its raw value and its ``Map.Item`` context; None where the state has no
         ItemSelector, or one that ``state`` still holds.
     :param variables: the workflow variables.
-    :param run_child: runs one child execution on its input, until the lifetime that it is given ends; raises
-        StateFailed, ExecutionTimedOut or Aborted.
+    :param map_run: who the map run is.
+    :param run_child: runs one child execution on its input, of that name, until the lifetime that it is given ends;
+        raises StateFailed, ExecutionTimedOut or Aborted.
     :param blocks: whether children mostly wait, so that they should overlap.
     :param lifetime: what ends the map run early.
     """
@@ -37,7 +39,8 @@ class DistributedRun:
     input: Any
     selector: Callable[[Any, Mapping[str, Any]], Any] | None
     variables: Mapping[str, Any]
-    run_child: Callable[[Any, Lifetime], Any]
+    map_run: MapRunName
+    run_child: Callable[[Any, str, Lifetime], Any]
     blocks: bool
     lifetime: Lifetime
 

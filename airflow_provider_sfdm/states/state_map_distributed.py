@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import StatesError
+from ..core.names import MapRunName
 from ..core.paths import in_state
 from .failures import RUNTIME, NotInvokable, QueryEvaluationError, StateFailed
 from .identity import Identity
@@ -20,7 +21,7 @@ from .state_fields import LIMITS
 from .state_map import compile_selector, select
 from .templates import compile_template
 from .values import Evaluate
-from .visit import Run, Visit
+from .visit import Execution, Run, Visit
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -91,6 +92,7 @@ class DistributedMapState:
             input=effective.input,
             selector=None if selector is None else _bound(selector, effective),
             variables=visit.run.variables,
+            map_run=_map_run(execution, self._label),
             run_child=self._children(visit),
             blocks=self._blocks,
             lifetime=visit.run.lifetime,
@@ -103,7 +105,7 @@ class DistributedMapState:
         check_payload(output, f"state/task '{self.name}'")
         return self._io.finish(visit, output)
 
-    def _children(self, visit: Visit) -> Callable[[Any, Lifetime], Any]:
+    def _children(self, visit: Visit) -> Callable[[Any, str, Lifetime], Any]:
         """What runs one child execution: an execution of its own, without the variables of this one."""
         from .machine import start
 
@@ -115,12 +117,17 @@ class DistributedMapState:
         )
         processor, label, express = self._processor, self._label, self._express
 
-        def run_child(data: Any, lifetime: Lifetime) -> Any:
-            identity = parent.child(label, services.uuid(), services.uuid(), express=express)
+        def run_child(data: Any, name: str, lifetime: Lifetime) -> Any:
+            identity = parent.child(label, name, express=express)
             with Lifetime(lifetime) as own:
                 return processor.run(Run(start(services, identity, data, own), {}), data)
 
         return run_child
+
+
+def _map_run(execution: Execution, label: str) -> MapRunName:
+    arn = str(execution.state_machine["Id"]).split(":")
+    return MapRunName(execution.state_machine["Name"], label, execution.services.uuid(), arn[3], arn[4])
 
 
 def _failed(error: StatesError, visit: Visit) -> StateFailed:

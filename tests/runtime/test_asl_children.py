@@ -16,11 +16,14 @@ from botocore.stub import Stubber
 from airflow_provider_sfdm import (
     AslProcessor,
     DistributedMap,
+    ExecutionType,
     InvalidDefinition,
     ItemBatcher,
     UnsupportedField,
     run_map,
 )
+from airflow_provider_sfdm.runtime.distributed import local_services
+from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.validation.problems import InvalidMachine
 from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import records, run
@@ -64,6 +67,35 @@ def test_a_child_knows_who_it_is(tmp_path: Path) -> None:
     assert output["execution"]["Input"] == {"a": 1}
     assert output["execution"]["StartTime"].endswith("Z")
     assert output["machine"] == {"Id": record["StateMachineArn"], "Name": "map"}
+
+
+@pytest.mark.parametrize("express", [False, True])
+@pytest.mark.parametrize("inside", [False, True], ids=["the map's own", "a child's"])
+def test_a_record_and_the_child_name_the_same_execution(express: bool, inside: bool, tmp_path: Path) -> None:
+    """Of a map run in a DAG, and of one that an execution begins by itself."""
+    kind = ExecutionType.EXPRESS if express else ExecutionType.STANDARD
+    first = {"Type": "Pass", "Parameters": {"execution.$": "$$.Execution.Id", "machine.$": "$$.StateMachine.Id"}}
+    state = {**first, "End": True}
+    if not inside:
+        summary = run(tmp_path, states(state), given=[{"a": 1}], execution_type=kind)
+        (record,) = records(summary, "SUCCEEDED")
+    else:
+        mode = {"Mode": "DISTRIBUTED", "ExecutionType": kind.value}
+        writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}}
+        processor = {"ProcessorConfig": mode, "StartAt": "P", "States": {"P": state}}
+        machine = {
+            "StartAt": "M",
+            "States": {"M": {"Type": "Map", "ItemProcessor": processor, "ResultWriter": writer, "End": True}},
+        }
+        services = local_services(
+            storage=(tmp_path / "runs").as_uri(), connections=Connections(buckets={"b": tmp_path.as_uri()})
+        )
+        outcome = execute(compile_machine(machine), [{"a": 1}], services)
+        key = outcome.output["ResultWriterDetails"]["Key"]
+        (record,) = json.loads((tmp_path / key).with_name("SUCCEEDED_0.json").read_bytes())
+        assert outcome.output["MapRunArn"].startswith("arn:aws:states:us-east-1:000000000000:mapRun:local/M:")
+    output = json.loads(record["Output"])
+    assert output == {"execution": record["ExecutionArn"], "machine": record["StateMachineArn"]}
 
 
 def test_a_child_fails_with_its_states_error_and_cause(tmp_path: Path) -> None:

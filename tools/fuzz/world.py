@@ -74,12 +74,12 @@ class World:
             child = replace(request, run_child=self._watched(request.run_child))
             return run_distributed(f"{Path(name).as_uri()}/runs", connections)(child)
 
-    def _watched(self, run_child: Callable[[Any, Lifetime], Any]) -> Callable[[Any, Lifetime], Any]:
+    def _watched(self, run_child: Callable[[Any, str, Lifetime], Any]) -> Callable[[Any, str, Lifetime], Any]:
         """A child whose defects are kept: the map run would take them for a failure of the child."""
 
-        def child(data: Any, lifetime: Lifetime) -> Any:
+        def child(data: Any, name: str, lifetime: Lifetime) -> Any:
             try:
-                return run_child(data, lifetime)
+                return run_child(data, name, lifetime)
             except (StateFailed, ExecutionTimedOut, StatesError, Aborted):
                 raise
             except Exception as defect:

@@ -47,7 +47,9 @@ def syntax(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deep"
     # The library's reader runs over the end of a text that breaks off; what Python says of that helps nobody.
-    return f"S0207: {_filled('S0207', ())}" if isinstance(error, IndexError) else "it cannot be read"
+    if isinstance(error, IndexError):
+        return f"S0207: {_filled('S0207', ())}"
+    return str(error) or type(error).__name__
 
 
 def _coded(error: JException) -> str | None:
