@@ -89,6 +89,7 @@ class Bounds:
         while _left_behind.full():
             log.error("%d calls that were given up are still running; waiting for one to end", MAX_LEFT_BEHIND)
             self.sleep(1.0)
+        self._check(lifetime=not to_its_end)
         ended, outcome = threading.Event(), _Outcome()
         context = copy_context()
         context.run(_bounds.set, self)
