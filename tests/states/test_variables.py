@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.states.helpers import Service, World, failure, machine, output
+from tests.states.helpers import Service, World, failure, jsonata, machine, output
 
 READ = {"Type": "Pass", "Parameters": {"x.$": "$v"}, "End": True}
 HALF = "y" * 131_073
@@ -45,3 +45,8 @@ def test_all_of_one_assign_is_at_most_256_kib() -> None:
 def test_names_are_unicode_identifiers(name: str) -> None:
     first = {"Type": "Pass", "Assign": {name: {"n": 1}}, "Next": "B"}
     assert output(machine(A=first, B={"Type": "Pass", "InputPath": f"${name}.n", "End": True})) == 1
+    twin = jsonata(
+        A={"Type": "Pass", "Assign": {name: 2}, "Next": "B"},
+        B={"Type": "Pass", "Output": f"{{% ${name} * 2 %}}", "End": True},
+    )
+    assert output(twin) == 4

@@ -32,7 +32,7 @@ from .regex import bounded_engine
 from .scope import unsupported_references
 
 _MAX_LENGTH = 100_000
-_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_NAME = re.compile(r"\$([^\W\d]\w*)")
 # The library keeps its hooks among the variables, under these names; an expression must not reach them.
 _HOOKS = "__evaluate_"
 # Two bytes are the least that an element takes in JSON.
