@@ -50,9 +50,20 @@ def run_concurrently(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(runner.run())
+        _run(runner)
     else:
         _run_in_thread(runner, stop)
+
+
+def _run(runner: _Concurrent) -> None:
+    with asyncio.Runner() as loop:
+        try:
+            loop.run(runner.run())
+        except BaseException:
+            # A signal (Airflow's execution_timeout, SIGTERM) may raise between two tasks. All of them are cancelled
+            # next, and that is not how their children ended.
+            runner.leave()
+            raise
 
 
 def _run_in_thread(runner: _Concurrent, stop: StopSignal) -> None:
@@ -62,7 +73,7 @@ def _run_in_thread(runner: _Concurrent, stop: StopSignal) -> None:
 
     def work() -> None:
         try:
-            context.run(asyncio.run, runner.run())
+            context.run(_run, runner)
         except BaseException as error:  # it belongs to the thread that waits
             raised.append(error)
         finally:
@@ -139,6 +150,10 @@ class _Concurrent:
         if self._error is not None:
             raise self._error
 
+    def leave(self) -> None:
+        """Whatever becomes of the tasks from now on is of no account."""
+        self._ended = self._cancelled = True
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._slots.release()
@@ -170,7 +185,7 @@ class _Concurrent:
             outcome = aborted(start, self._policy)
         except BaseException:
             # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others.
-            self._ended = self._cancelled = True
+            self.leave()
             raise
         if not self._ended:
             self._on_end(child, outcome)

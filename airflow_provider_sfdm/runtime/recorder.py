@@ -56,6 +56,8 @@ class Recorder:
         self._ahead: list[tuple[int, Results]] = []
         self._unstored_bytes = 0
         self._full = False
+        # A signal that raises may do so between counting a child and writing it: that must not be stored.
+        self._torn = False
         if journal is not None:
             files.on_block(self._grown)
 
@@ -70,12 +72,14 @@ class Recorder:
             succeeded = len(child.outcomes.outputs)
         entries = self._entries(child, outcome)
         with self._lock:
+            self._torn = True
             self.executions.end(outcome.status, 1)
             self.items.end(ChildStatus.SUCCEEDED, succeeded)
             if succeeded < child.items:
                 self.items.end(outcome.status, child.items - succeeded)
                 self._note_failure(child, outcome)
             self._put(child.index, entries)
+            self._torn = False
         if self._full and self._journal is not None:
             self._full = False
             self._journal.insist()
@@ -91,7 +95,7 @@ class Recorder:
     def checkpoint(self) -> Checkpoint | None:
         """What has ended since the last call, and where the partition stands; None where nothing has."""
         with self._lock:
-            if not self._written and not self._ahead:
+            if self._torn or not (self._written or self._ahead):
                 return None
             written, self._written, self._written_last = self._written, [], ""
             ahead, self._ahead = self._ahead, []

@@ -21,6 +21,7 @@ from airflow_provider_sfdm import AslProcessor, ExecutionType
 from airflow_provider_sfdm.aws.tasks import Tasks
 from airflow_provider_sfdm.runtime.distributed import local_services
 from airflow_provider_sfdm.runtime.partition import PartitionStopped
+from airflow_provider_sfdm.runtime.recorder import Recorder
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 from airflow_provider_sfdm.states.lifetime import Aborted, Lifetime
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
@@ -198,6 +199,36 @@ class TestMapRuns:
         began = time.monotonic()
         assert outcome(state, {"items": list(range(20))}).output == list(range(20))
         assert time.monotonic() - began < 10
+
+
+class OutOfTime(BaseException):
+    """As Airflow's AirflowTaskTimeout, which a signal raises wherever the main thread is."""
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_signal_that_raises_is_no_end_of_children(tmp_path: Path, is_async: bool) -> None:
+    """Between two tasks of the event loop, too, where it cancels all of them."""
+
+    def ring(*_: object) -> None:
+        raise OutOfTime
+
+    async def sleeps(item: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    processor: Any = sleeps if is_async else AslProcessor(start_at="A", states={"A": HOUR})
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        for number in range(5):
+            ended: list[Any] = []
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Recorder, "ended", lambda *arguments: ended.append(arguments[2:]))  # noqa: B023
+                signal.setitimer(signal.ITIMER_REAL, 0.4)
+                with pytest.raises(OutOfTime):
+                    run(tmp_path / str(number), processor, given=[1, 2, 3], max_concurrency=3)
+            assert ended == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class TestProcesses:

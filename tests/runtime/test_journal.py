@@ -28,6 +28,7 @@ from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.folder import MapRunFolder, Segment
 from airflow_provider_sfdm.runtime.journal import Checkpoint, Journal
 from airflow_provider_sfdm.runtime.partition import PartitionStopped, run_partition
+from airflow_provider_sfdm.runtime.recorder import Recorder
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 from airflow_provider_sfdm.storage import Connections, open_folder
@@ -441,6 +442,30 @@ class TestAttempts:
         assert begin().recorded_before == [10]
         assert older._stop.reason.local
         assert newer._stop.reason is None
+
+
+def test_a_signal_in_the_middle_of_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that was counted and not written yet counts once in the end."""
+    planned, put, puts = Planned(tmp_path, str), Recorder._put, [0]
+
+    def interrupted(self: Recorder, *arguments: Any) -> None:
+        puts[0] += 1
+        if puts[0] == 200:
+            raise Interrupted
+        put(self, *arguments)
+
+    def slow(item: Any) -> Any:
+        time.sleep(0.001)
+        return item
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Recorder, "_put", interrupted)
+        planned.attempt(slow)
+    assert planned.folder.segments(0), "what was stored before is kept"
+    planned.attempt(slow)
+    counts = planned.end().execution_counts
+    assert (counts.succeeded, counts.pending, counts.total) == (ITEMS, 0, ITEMS)
+    assert sorted(ended(planned)) == list(range(ITEMS))
 
 
 def test_what_a_stop_of_the_attempt_aborts_runs_again(tmp_path: Path) -> None:
