@@ -93,6 +93,8 @@ MALFORMED = [
     "States.Format('}')",
     "States.Array($.a[)",
     "States.Array($[?(@ =~ /a/)])",
+    "States.Array(1e999)",
+    "States.Array(-1e999)",
     "States." + "Array(States." * 11 + "UUID()" + ")" * 11,
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -101,7 +102,10 @@ def _argument(text: str, at: int, depth: int) -> tuple[Any, int]:
         return _call(text, at, depth + 1)
     if number := _NUMBER.match(text, at):
         whole = not set(number[0]) & set(".eE")
-        return Literal(int(number[0]) if whole else float(number[0])), number.end()
+        value = int(number[0]) if whole else float(number[0])
+        if abs(value) == math.inf:
+            raise PathSyntaxError(f"{number[0]} at character {at + 1} is beyond the numbers of JSON")
+        return Literal(value), number.end()
     if word := _WORD.match(text, at):
         return Literal(_WORDS[word[0]]), word.end()
     raise PathSyntaxError(f"an argument is expected at character {at + 1}")
