@@ -27,7 +27,7 @@ from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
-from .waiting import settle
+from .waiting import SETTLE_SECONDS, settle
 from .watch import PartitionWatch
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,6 @@ RUN_AGAIN = "to run the map again, clear the whole group, read_items included"
 
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100
-# Airflow gives a task that it ends five seconds; jobs that children wait for are stopped in these.
-_SETTLE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,7 @@ class _Running:
                 self._run(ready, self._started(children), policy)
             except BaseException:  # the process may be about to end: what children wait for is stopped before
                 lifetime.end()
-                settle(lifetime, _SETTLE_SECONDS)
+                settle(lifetime, SETTLE_SECONDS)
                 raise
         self.recorder.flush()
         if self._stop.reason is not None and not self._stop.reason.local:

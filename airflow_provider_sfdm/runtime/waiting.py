@@ -7,6 +7,8 @@ import time
 
 from ..states.lifetime import Lifetime
 
+SETTLE_SECONDS = 2.5
+"""Airflow gives a task that it ends five seconds; jobs that are waited for are stopped in these."""
 _LOOK_SECONDS = 0.02
 
 

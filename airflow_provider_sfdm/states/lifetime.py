@@ -8,6 +8,7 @@ and is woken by it where it sleeps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 
@@ -42,8 +43,9 @@ class Lifetime:
         """End it, from any thread; once is enough."""
         if not self.ended:
             self.ended = True
-            for callback in tuple(self._on_end.values()):
-                callback()
+            with ExitStack() as stack:  # one that raises keeps none of the others from being called
+                for callback in tuple(self._on_end.values()):
+                    stack.callback(callback)
 
     def check(self) -> None:
         """Raises Aborted if it has ended."""

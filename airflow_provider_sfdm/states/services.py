@@ -78,6 +78,7 @@ class Services:
     :param uuid: a new version 4 UUID.
     :param together: runs branches and iterations, in turn or at once, and returns their results in order. When one
         fails it ends the lifetime that they share, so that the others end as well, and raises what that one raised.
+        Raises Aborted where the lifetime ended before all of them had begun: there is no list with gaps.
     """
 
     clock: Callable[[], float]

@@ -153,6 +153,69 @@ class TestSiblings:
         assert ended.output == {"Error": "Wrong", "Cause": "it is"}
 
 
+class TestFromOutside:
+    @pytest.mark.parametrize(
+        "state",
+        [
+            {"Type": "Map", "MaxConcurrency": 2, "ItemProcessor": branch(T=TASK), "End": True},
+            {
+                **parallel(*[branch(**{f"T{n}": {**TASK, "Next": f"U{n}"}, f"U{n}": PASS}) for n in range(45)]),
+                "OutputPath": "$[0]",
+            },
+        ],
+        ids=["Map", "Parallel"],
+    )
+    def test_what_has_not_begun_is_no_result(self, state: dict[str, Any]) -> None:
+        """What runs is a function that cannot be stopped, and ends well."""
+        lifetime, calls = Lifetime(), list[Any]()
+
+        def f(arguments: Any) -> Any:
+            calls.append(arguments)
+            time.sleep(0.2)
+            lifetime.end()
+            time.sleep(0.1)
+            return arguments
+
+        services = local_services(Tasks(functions={"f": f}))
+        ended = execute(compile_machine(branch(A=state)), list(range(6)), services, lifetime=lifetime)
+        assert (ended.status, ended.output) == ("ABORTED", None)
+        assert calls
+
+    def test_an_interrupt_waits_for_what_is_inside_to_be_stopped(self) -> None:
+        """A job of a branch: its stop is a call that takes a while."""
+        stopped, polling = list[str](), threading.Barrier(3, timeout=10)
+
+        def job(resource: str, arguments: Any, call: TaskCall) -> Any:
+            assert call.lifetime is not None
+            woken = threading.Event()
+            call.lifetime.on_end(woken.set)
+            polling.wait()
+            assert woken.wait(10)
+            time.sleep(0.5)
+            stopped.append(resource)
+            raise Aborted
+
+        def ring(*_: object) -> None:
+            raise OutOfTime
+
+        before = signal.signal(signal.SIGALRM, ring)
+        main = threading.main_thread().ident
+        assert main is not None
+
+        def interrupt() -> None:
+            polling.wait()
+            signal.pthread_kill(main, signal.SIGALRM)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            machine = compile_machine(branch(A=parallel(branch(X=TASK), branch(Y=TASK))))
+            with pytest.raises(OutOfTime):
+                execute(machine, {}, local_services(job))
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert stopped == ["f", "f"]
+
+
 class TestOutOfTime:
     def test_the_machines_timeout_ends_a_call(self) -> None:
         def f(arguments: Any) -> Any:
@@ -281,6 +344,18 @@ class TestLifetime:
                 assert outer.busy
         assert not outer.busy
         assert not outer.ended
+
+    def test_one_that_raises_keeps_no_other_from_being_told(self) -> None:
+        lifetime, told = Lifetime(), list[int]()
+
+        def raises() -> None:
+            raise ValueError("no")
+
+        for callback in (lambda: told.append(1), raises, lambda: told.append(2)):
+            lifetime.on_end(callback)
+        with pytest.raises(ValueError, match="no"):
+            lifetime.end()
+        assert sorted(told) == [1, 2]
 
     def test_threads(self) -> None:
         """Whoever begins while another thread ends it is told."""

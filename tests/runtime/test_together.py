@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_sfdm.runtime.distributed import local_services
 from airflow_provider_sfdm.runtime.together import at_once
-from airflow_provider_sfdm.states.lifetime import Lifetime
+from airflow_provider_sfdm.states.lifetime import Aborted, Lifetime
 from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 
@@ -58,6 +58,50 @@ def test_what_has_not_begun_when_one_fails_never_does() -> None:
     assert len(begun) < 5
 
 
+def test_there_is_no_list_with_gaps() -> None:
+    """The lifetime is ended from outside: what runs ends well, and the others never begin."""
+    lifetime, begun = Lifetime(), threading.Barrier(3, timeout=10)
+
+    def thunk() -> str:
+        begun.wait()
+        time.sleep(0.1)
+        return "done"
+
+    def end() -> None:
+        begun.wait()
+        lifetime.end()
+
+    threading.Thread(target=end).start()
+    with pytest.raises(Aborted):
+        at_once([thunk] * 6, 2, lifetime)
+
+
+def test_all_that_have_ended_before_are_results() -> None:
+    lifetime, begun = Lifetime(), threading.Barrier(2, timeout=10)
+
+    def thunk() -> str:
+        begun.wait()
+        lifetime.end()
+        return "done"
+
+    assert at_once([thunk, thunk], 2, lifetime) == ["done", "done"]
+
+
+def test_threads_that_the_system_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their places are free again, and the work is done by those that are there."""
+    start, started = threading.Thread.start, [0]
+
+    def scarce(thread: threading.Thread) -> None:
+        started[0] += 1
+        if started[0] % 3 != 1:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    for _ in range(300):  # more than there are places
+        assert at_once([partial(int, index) for index in range(5)], 5, Lifetime()) == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     "state",
     [
@@ -81,30 +125,33 @@ def test_tasks_overlap(state: dict[str, Any]) -> None:
 
 
 def test_states_that_do_not_wait_stay_in_their_thread() -> None:
-    threads: set[int] = set()
     processor = {"StartAt": "B", "States": {"B": {"Type": "Pass", "End": True}}}
     machine = compile_machine(
         {"StartAt": "A", "States": {"A": {"Type": "Map", "ItemProcessor": processor, "End": True}}}
     )
-    before = threading.active_count()
-    assert execute(machine, list(range(500)), local_services()).output == list(range(500))
-    threads.add(threading.active_count())
-    assert threads == {before}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread was started"))
+        assert execute(machine, list(range(500)), local_services()).output == list(range(500))
 
 
 def test_levels_inside_of_levels_share_their_threads() -> None:
     lock, most = threading.Lock(), 0
+
+    def running() -> int:
+        return sum(thread.name.startswith("states-") for thread in threading.enumerate())
 
     def level(depth: int) -> int:
         nonlocal most
         if depth:
             return sum(at_once([partial(level, depth - 1)] * 12, 12, Lifetime()))
         with lock:
-            most = max(most, threading.active_count())
+            most = max(most, running())
         time.sleep(0.001)
         return 1
 
-    before = threading.active_count()
     assert level(3) == 12**3
-    assert most <= before + 200
-    assert threading.active_count() == before
+    assert most <= 200
+    until = time.monotonic() + 10  # a thread is still there for a moment after it has said that it ends
+    while running() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert running() == 0

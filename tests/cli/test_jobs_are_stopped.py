@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM: jobs that the execution waits for are stopped, wherever in it they are."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws.tasks.helpers import STATES, Answer, Seen, serving
+
+from .running import COMMAND, environment, one
+
+JOB = {
+    "Type": "Task",
+    "Resource": f"{STATES}athena:startQueryExecution.sync",
+    "Parameters": {"QueryString": "SELECT 1", "WorkGroup": "primary"},
+    "End": True,
+}
+BRANCHES = [{"StartAt": name, "States": {name: JOB}} for name in ("J", "K", "L")]
+BRANCH = BRANCHES[0]
+DISTRIBUTED = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+
+class Athena:
+    """Queries that run for ever, until somebody stops them."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self.started: set[str] = set()
+        self.stopped: set[str] = set()
+        self._looked_at: set[str] = set()
+        self.all_run = threading.Event()
+
+    def __call__(self, seen: Seen) -> Answer:
+        with self._lock:
+            if seen.action == "StartQueryExecution":
+                name = f"q{len(self.started)}"
+                self.started.add(name)
+                return Answer({"QueryExecutionId": name})
+            name = json.loads(seen.body)["QueryExecutionId"]
+            if seen.action == "StopQueryExecution":
+                self.stopped.add(name)
+                return Answer({})
+            self._looked_at.add(name)
+            if len(self._looked_at) == self._jobs:
+                self.all_run.set()
+            return Answer({"QueryExecution": {"QueryExecutionId": name, "Status": {"State": "RUNNING"}}})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("state", "jobs"),
+    [
+        pytest.param(JOB, 1, id="Task"),
+        pytest.param({"Type": "Parallel", "Branches": BRANCHES}, 3, id="Parallel"),
+        pytest.param({"Type": "Map", "ItemProcessor": BRANCH}, 4, id="Map"),
+        pytest.param({"Type": "Map", "ItemProcessor": {**BRANCH, "ProcessorConfig": DISTRIBUTED}}, 4, id="distributed"),
+        pytest.param(
+            {
+                "Type": "Map",
+                "MaxConcurrency": 1,
+                "ItemProcessor": {
+                    "StartAt": "P",
+                    "States": {"P": {"Type": "Parallel", "Branches": BRANCHES[:2], "End": True}},
+                    "ProcessorConfig": DISTRIBUTED,
+                },
+            },
+            2,
+            id="Parallel in children",
+        ),
+    ],
+)
+def test_jobs_are_stopped(state: dict[str, Any], jobs: int, number: signal.Signals, tmp_path: Path) -> None:
+    athena, path = Athena(jobs), tmp_path / "machine.json"
+    path.write_text(json.dumps(one(state)))
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    with (
+        serving(athena) as server,
+        subprocess.Popen(
+            [*COMMAND, "run", str(path), "--input", "[1, 2, 3, 4]", "--endpoint-url", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment({**keys, "AWS_REGION": "us-east-1"}),
+        ) as process,
+    ):
+        assert athena.all_run.wait(30), process.communicate(timeout=1)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + number, b"")
+    assert b"Traceback" not in err
+    assert athena.stopped == athena.started and len(athena.stopped) == jobs
