@@ -71,7 +71,7 @@ class ChildPolicy:
 
     def aborts(self, stop: StopSignal) -> bool:
         """Whether children that have begun end now. One that nobody will count need not run to its end."""
-        return stop.reason is not None and (self.abort_running or stop.reason.local)
+        return stop.of_attempt is not None or (self.abort_running and stop.of_map_run is not None)
 
 
 OnEnd = Callable[[Child, Outcome], None]

@@ -18,6 +18,7 @@ from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failu
 from .retries import Retries
 from .stop import StopReason, StopSignal
 from .threads import DaemonThreads, NotJoined
+from .waiting import LOOK_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ def run_concurrently(
 
     Ends when there are no more children, or when ``stop`` is set and the running ones have ended: waiting tasks are
     aborted if the policy says so; a thread cannot be stopped from outside and runs to its end (or to where it looks
-    whether it should: ChildAborted). When an event loop runs
-    in this thread already (a notebook's), the children run in another one while this thread waits.
+    whether it should: ChildAborted). When an event loop runs in this thread already (a notebook's), the children run in
+    another one while this thread waits.
 
     Calls of ``invoke`` that timed out and do not end set ``stop`` once there are too many of them.
     """
@@ -180,15 +181,17 @@ class _Concurrent:
     async def _run(self, child: Child) -> None:
         start = time.time()
         try:
-            outcome = await self._attempts(child, start)
-        except asyncio.CancelledError:
-            outcome = aborted(start, self._policy)
+            try:
+                outcome = await self._attempts(child, start)
+            except asyncio.CancelledError:
+                outcome = aborted(start, self._policy)
+            if not self._ended:
+                self._on_end(child, outcome)
         except BaseException:
-            # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others.
+            # It may leave the event loop at once (KeyboardInterrupt does), and that cancels all the others. Where it
+            # was raised while this child was being recorded, no other may be.
             self.leave()
             raise
-        if not self._ended:
-            self._on_end(child, outcome)
 
     async def _attempts(self, child: Child, start: float) -> Outcome:
         if self._policy.aborts(self._stop):  # it was set before this task had its first turn
@@ -237,8 +240,8 @@ class _Concurrent:
         until = time.monotonic() + seconds
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
-        if self._stop.is_set() and not self._policy.aborts(self._stop):
-            await asyncio.sleep(until - time.monotonic())
+        while self._stop.is_set() and not self._policy.aborts(self._stop) and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
 
     async def _room(self) -> bool:
         """Wait until few enough abandoned calls are left for another one; False if the stop came first."""

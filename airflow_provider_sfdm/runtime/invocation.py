@@ -47,7 +47,7 @@ def is_failure(exception: BaseException) -> bool:
 def describe(exception: BaseException) -> tuple[str, str]:
     """The error name and cause of whatever a processor raised."""
     if isinstance(exception, ChildFailed | StatesError):
-        error, cause = exception.error, _text(exception.cause)
+        error, cause = _text(exception.error), _text(exception.cause)
     elif isinstance(exception, SystemExit):
         error = EXIT_ERROR
         cause = _cause(f"the function called sys.exit({exception.code!r})", error, exception)

@@ -10,19 +10,17 @@ that what that one may still store is of no account.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..core.counters import Counts
-from ..core.json import dumps, loads
 from ..storage.base import StorageError
+from .checkpoint import Checkpoint
 from .folder import MapRunFolder, Segment
 from .stop import StopReason, StopSignal
+from .waiting import comes_true
 
 log = logging.getLogger(__name__)
 
@@ -30,76 +28,13 @@ CHECKPOINT_SECONDS = 2.0
 # So much may be written before it is stored: then children wait for the storage.
 _MAX_BYTES = 32 * 1024 * 1024
 _TRIES, _FIRST_WAIT = 6, 0.5
-_TAKEN_OVER = StopReason("States.TaskFailed", "another attempt at this partition has begun", local=True)
-
-Results = tuple[tuple[str, tuple[bytes, ...]], ...]
-"""What a child left in result files: the status that a file is of, and elements in compact JSON."""
-Runs = list[tuple[str, list[bytes]]]
-"""What many children left, in their order: those in a row of the same status together, so that mostly there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a partition has done since the last checkpoint, and where it stands.
-
-    Children below ``next`` have ended, but those in ``missing``; so have those in ``ahead``. ``written`` are the
-    results of the former, in the order of the result files, ``ahead`` those that wait for their turn.
-    """
-
-    next: int
-    missing: tuple[int, ...]
-    items: Counts
-    executions: Counts
-    errors: Mapping[str, int]
-    written: Runs = field(default_factory=list)
-    ahead: list[tuple[int, Results]] = field(default_factory=list)
-
-    def encode(self, base: Segment | None) -> bytes:
-        """As lines: a head that tells what follows, then the elements. ``base``: where the attempt went on from."""
-        head = {
-            "base": base and [base.attempt, base.number],
-            "next": self.next,
-            "missing": self.missing,
-            "items": self.items.to_dict(),
-            "executions": self.executions.to_dict(),
-            "errors": self.errors,
-            "written": [[status, len(elements)] for status, elements in self.written],
-            "ahead": [[index, [[status, len(elements)] for status, elements in parts]] for index, parts in self.ahead],
-        }
-        parts: Iterator[tuple[str, Iterable[bytes]]] = itertools.chain(
-            self.written, *(results for _, results in self.ahead)
-        )
-        return b"\n".join([dumps(head), *itertools.chain.from_iterable(elements for _, elements in parts), b""])
-
-    @classmethod
-    def decode(cls, data: bytes) -> tuple[Checkpoint, Segment | None]:
-        lines = iter(data.splitlines())
-        head = loads(next(lines))
-
-        def parts(sizes: list[tuple[str, int]]) -> Iterator[tuple[str, list[bytes]]]:
-            return ((status, list(itertools.islice(lines, number))) for status, number in sizes)
-
-        written = list(parts(head["written"]))
-        ahead = [
-            (index, tuple((status, tuple(found)) for status, found in parts(sizes))) for index, sizes in head["ahead"]
-        ]
-        checkpoint = cls(
-            head["next"],
-            tuple(head["missing"]),
-            Counts.from_dict(head["items"]),
-            Counts.from_dict(head["executions"]),
-            head["errors"],
-            written,
-            ahead,
-        )
-        return checkpoint, Segment(*head["base"]) if head["base"] else None
 
 
 class Recording(Protocol):
     """Whose progress is stored."""
 
-    def checkpoint(self) -> Checkpoint | None:
-        """What is new since the last call; None where nothing is."""
+    def hand_over(self, to: list[Checkpoint]) -> None:
+        """Append what is new since the last call, as a whole or not at all; nothing where nothing is."""
         ...
 
 
@@ -116,9 +51,10 @@ class Journal:
         self._seconds = seconds
         self._stop = stop
         self.attempt = folder.begin_attempt(partition)
+        self.superseded = False
+        """Whether another attempt has begun, or has ended the partition, as far as is known."""
         self._base: Segment | None = None
-        self._stored = 0
-        self._waiting: list[bytes] = []
+        self._waiting: list[Checkpoint] = []
         self._lock = threading.Lock()
         self._recording: Recording | None = None
 
@@ -128,29 +64,28 @@ class Journal:
         if not segments:
             return
         self._base = segments[-1]
-        for segment in _chain(segments, lambda found: self._read(found)[1]):
+        for segment in _chain(segments[-1], lambda found: self._read(found)[1]):
             yield self._read(segment)[0]
 
     def _read(self, segment: Segment) -> tuple[Checkpoint, Segment | None]:
         return Checkpoint.decode(self._folder.read_segment(self._partition, segment))
 
     def store(self) -> None:
-        """Store what is new, unless another attempt has begun."""
+        """Store what is new, unless another attempt has begun: that is looked for even if nothing is."""
         with self._lock:
-            new = self._recording.checkpoint() if self._recording is not None else None
-            if new is not None:
-                self._waiting.append(new.encode(self._base))
+            if self._recording is not None:
+                self._recording.hand_over(self._waiting)
+            if not self.is_newest():
+                return
             while self._waiting:
-                if not self._is_newest():
-                    return
-                segment = Segment(self.attempt, self._stored)
-                self._folder.write_segment(self._partition, segment, self._waiting[0])
-                self._stored += 1
+                # A step that is interrupted is taken again: the same object, with the same content.
+                new = self._waiting[0]
+                self._folder.write_segment(self._partition, Segment(self.attempt, new.number), new.encode(self._base))
                 del self._waiting[0]
 
     def is_full(self, size: int) -> bool:
         """Whether ``size`` bytes since the last checkpoint, and what has not been stored yet, are too many to go on."""
-        return size + sum(map(len, self._waiting)) > _MAX_BYTES
+        return size + sum(waiting.size for waiting in self._waiting) > _MAX_BYTES
 
     def insist(self) -> None:
         """Store what is new, more than once if the storage fails."""
@@ -160,7 +95,8 @@ class Journal:
                 self.store()
                 return
             except StorageError:
-                if not left or self._stop.wait(wait):
+                # The map run may end meanwhile; what this attempt has done is worth recording all the same.
+                if not left or comes_true(lambda: self._stop.of_attempt is not None, wait):
                     raise
                 wait *= 2
 
@@ -169,11 +105,17 @@ class Journal:
         self._recording = recording
         return _Keeping(self, self._seconds)
 
-    def _is_newest(self) -> bool:
-        if self._folder.newest_attempt(self._partition) == self.attempt:
+    def is_newest(self) -> bool:
+        """Look whether no other attempt has begun since; else this one is stopped."""
+        newest = self._folder.newest_attempt(self._partition)
+        if newest == self.attempt:
             return True
-        if self._stop.set(_TAKEN_OVER):
-            log.warning("Another attempt at partition %d has begun: this one ends", self._partition)
+        if not self.superseded:
+            self.superseded = True
+            what = "ended it" if newest is None else "begun"  # the end takes the marks of attempts away
+            log.warning("Another attempt at partition %d has %s: this one ends", self._partition, what)
+            cause = f"another attempt at this partition has {what}"
+            self._stop.set(StopReason("States.TaskFailed", cause, local=True))
         return False
 
 
@@ -204,13 +146,15 @@ class _Keeping:
             self._journal.store()
         except StorageError as error:
             log.warning(problem, error)
+        except Exception as error:  # without this thread nothing would be recorded any more
+            log.exception(problem, error)
 
 
-def _chain(segments: list[Segment], base_of: Any) -> list[Segment]:
-    """The segments that the last one goes on from, and itself: of each attempt those up to where the next one began."""
+def _chain(last: Segment, base_of: Callable[[Segment], Segment | None]) -> list[Segment]:
+    """The segments that ``last`` goes on from, and itself: of each attempt those up to where the next one began."""
     chain: list[Segment] = []
-    last: Segment | None = segments[-1]
-    while last is not None:
-        chain[:0] = [Segment(last.attempt, number) for number in range(last.number + 1)]
-        last = base_of(Segment(last.attempt, 0))
+    found: Segment | None = last
+    while found is not None:
+        chain[:0] = [Segment(found.attempt, number) for number in range(found.number + 1)]
+        found = base_of(found)
     return chain

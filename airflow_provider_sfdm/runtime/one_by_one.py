@@ -10,6 +10,7 @@ from .children import Child, ChildPolicy, OnEnd, aborted, failed, succeeded
 from .invocation import Invoke, describe, encode_output, is_failure
 from .retries import Retries
 from .stop import StopSignal
+from .waiting import comes_true
 
 
 def run_one_by_one(
@@ -39,20 +40,10 @@ def run_one_by_one(
                 delay = retries.delay(child.outcomes, error, cause) if retries else None
                 if delay is None:
                     outcome = failed(start, error, cause, exception)
-                elif _aborted_within(delay, policy, stop):
+                elif comes_true(lambda: policy.aborts(stop), delay):
                     outcome = aborted(start, policy)
                 else:
                     child.renew()
                     continue
             break
         on_end(child, outcome)
-
-
-def _aborted_within(seconds: float, policy: ChildPolicy, stop: StopSignal) -> bool:
-    until = time.monotonic() + seconds
-    if not stop.wait(seconds):
-        return False
-    if policy.aborts(stop):
-        return True
-    time.sleep(max(0.0, until - time.monotonic()))
-    return False

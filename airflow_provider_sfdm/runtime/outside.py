@@ -60,7 +60,7 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
             recorder.flush()
         files.close()
     except BaseException:
-        files.abort()
+        files.discard()
         raise
     folder.write_partition(index, recorder.content(files))
     free_slot(folder, plan, index)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..core.errors import StatesError
 from ..core.summary import states_error
 from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
+from ..storage.base import StorageError
 from .children import Child, ChildPolicy, Outcome, whole
 from .concurrent import run_concurrently
 from .finish import result_folder
@@ -83,43 +84,49 @@ def run_partition(
     began = time.monotonic()
     plan = Plan.from_dict(folder.read(PLAN))
     partition = plan.partitions[index]
-    if (ended := folder.read_partition(index)) is not None:
-        return _recorded_end(partition, ended)
+
+    def recorded_end() -> PartitionEnd | None:
+        ended = folder.read_partition(index)
+        return None if ended is None else _recorded_end(partition, ended)
+
+    if (end := recorded_end()) is not None:
+        _discard_attempts(folder, index)  # its task may have died before it could
+        return end
     stop = stop or StopSignal()
-    destination = open_folder(plan.destination.root, connections)
-    output_type = plan.destination.output_type
     journal = None if checkpoint_seconds is None else Journal(folder, index, checkpoint_seconds, stop)
-    if journal is not None and (ended := folder.read_partition(index)) is not None:
+    if journal is not None and (end := recorded_end()) is not None:
         # Between the two looks an older attempt has ended it, and has taken its journal away.
-        folder.discard_attempts(index)
-        return _recorded_end(partition, ended)
-    attempt = 0 if journal is None else journal.attempt
-    files = ResultFiles(destination, result_folder(plan), output_type, index, len(plan.partitions), attempt)
+        _discard_attempts(folder, index)
+        return end
+    run = _Running(definition, plan, partition, folder, connections, stop, on_progress, journal)
     try:
-        run = _Running(definition, plan, partition, folder, files, stop, on_progress, journal)
-        # What is finished is stored before the watch exchanges the last progress, which may fail.
-        with run.watch, journal.keeping(run.recorder) if journal is not None else contextlib.nullcontext():
-            run.children(invocation, connections)
-            if stop.reason is not None and stop.reason.local:
-                raise PartitionStopped(stop.reason.cause)
-            files.close()
-            content = run.recorder.content(files)
-            if not folder.write_partition(index, content | _stored_stop(stop.reason, run.error)):
-                files.remove()
-                raise PartitionStopped("another attempt at this partition has ended it")
-    except BaseException:
-        files.abort()
+        run.to_its_end(invocation, connections)
+    except _TakenOver:
+        if (end := recorded_end()) is not None:
+            return end
         raise
     if journal is not None:
-        folder.discard_attempts(index)
+        _discard_attempts(folder, index)
     recorder = run.recorder
     seconds = time.monotonic() - began
-    return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.reason, run.error)
+    return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.of_map_run, run.error)
+
+
+class _TakenOver(PartitionStopped):
+    """Another attempt goes on with the partition, or has ended it."""
+
+
+def _discard_attempts(folder: MapRunFolder, index: int) -> None:
+    try:
+        folder.discard_attempts(index)
+    except StorageError as error:
+        # The partition has ended, and its results are there; what is left is never looked at again.
+        log.warning("The journal of partition %d could not be deleted: %s", index, error)
 
 
 def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[str, Any]:
     """Why a partition stopped early, as it is stored with its counters: the map run's stop flag may get lost."""
-    if reason is None or reason.local:
+    if reason is None:
         return {}
     return {"stopped": reason.to_dict(), "stoppedHere": error is not None}
 
@@ -142,12 +149,22 @@ class _Running:
         plan: Plan,
         partition: Partition,
         folder: MapRunFolder,
-        files: ResultFiles,
+        connections: Connections,
         stop: StopSignal,
         on_progress: OnProgress | None,
         journal: Journal | None,
     ) -> None:
-        self.recorder = Recorder(plan, partition, files, journal)
+        destination = open_folder(plan.destination.root, connections)
+        attempt = 0 if journal is None else journal.attempt
+        self._files = ResultFiles(
+            destination,
+            result_folder(plan),
+            plan.destination.output_type,
+            partition.index,
+            len(plan.partitions),
+            attempt,
+        )
+        self.recorder = Recorder(plan, partition, self._files, journal)
         self._journal = journal
         self.error: StatesError | None = None
         self._definition = definition
@@ -156,11 +173,39 @@ class _Running:
         self._folder = folder
         self._stop = stop
         counts = (self.recorder.items, self.recorder.executions)
-        self.watch = PartitionWatch(
+        self._watch = PartitionWatch(
             folder, partition.index, counts, plan.tolerance, plan.items, stop, on_progress=on_progress
         )
 
-    def children(self, invocation: InvocationFactory, connections: Connections) -> None:
+    def to_its_end(self, invocation: InvocationFactory, connections: Connections) -> None:
+        """Run the children and store how the partition ended."""
+        sent = False
+        try:
+            # What is finished is stored before the watch exchanges the last progress, which may fail.
+            with self._watch, self._keeping():
+                self._children(invocation, connections)
+                self._check()
+                self._files.close()
+                content = self.recorder.content(self._files) | _stored_stop(self._stop.of_map_run, self.error)
+                sent = True
+                if not self._folder.write_partition(self._partition.index, content):
+                    self._files.discard()
+                    raise _TakenOver("another attempt at this partition has ended it")
+        except BaseException:
+            if not sent:  # else it may have been stored, whatever the answer was, and these are its files
+                self._files.discard()
+            raise
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._journal is None else self._journal.keeping(self.recorder)
+
+    def _check(self) -> None:
+        """Raises PartitionStopped when nobody counts what this attempt has done."""
+        superseded = self._journal is not None and not self._journal.is_newest()
+        if (reason := self._stop.of_attempt) is not None:
+            raise _TakenOver(reason.cause) if superseded else PartitionStopped(reason.cause)
+
+    def _children(self, invocation: InvocationFactory, connections: Connections) -> None:
         with Lifetime() as lifetime:
             ready = invocation(self._partition.concurrency, self._plan, self._folder, lifetime)
             source = partition_children(self._plan, self._partition, self._folder, connections, per_item=ready.per_item)
@@ -174,7 +219,7 @@ class _Running:
                 settle(lifetime, SETTLE_SECONDS)
                 raise
         self.recorder.flush()
-        if self._stop.reason is not None and not self._stop.reason.local:
+        if self._stop.of_map_run is not None and self._stop.of_attempt is None:
             for child in children:  # what never started is exported as PENDING
                 self.recorder.pending(child)
 
@@ -240,9 +285,8 @@ class _Running:
             yield child
 
     def _ended(self, child: Child, outcome: Outcome) -> None:
-        reason = self._stop.reason
-        if outcome.status is ChildStatus.ABORTED and reason is not None and reason.local:
+        if outcome.status is ChildStatus.ABORTED and self._stop.of_attempt is not None:
             return  # it is this attempt that ends, not the child: another one runs it
         self.recorder.ended(child, outcome)
         if outcome.error is not None:
-            self.watch.failed()
+            self._watch.failed()

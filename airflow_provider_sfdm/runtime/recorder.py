@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePath
 from typing import Any
 
-from ..core.counters import ChildStatus, Counts, counted
+from ..core.counters import ChildStatus, Counts
 from ..core.json import dumps, loads
 from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
+from .checkpoint import Checkpoint, Results, Runs, Unstored
 from .children import Child, Outcome
+from .failure_log import FailureLog
 from .invocation import PAYLOAD_LIMIT
-from .journal import Checkpoint, Journal, Results, Runs
+from .journal import Journal
 from .order import InOrder
 from .plan import Partition, Plan
 from .result_files import ResultFiles
-
-log = logging.getLogger(__name__)
-
-# The first failures say what is wrong; ten thousand more would only hide it.
-MAX_LOGGED_FAILURES = 10
-MAX_LOGGED_ITEMS = 3  # of each of those
-MAX_LOGGED_CAUSE = 500
-MAX_ERROR_NAMES = 100
 
 
 class Recorder:
@@ -37,27 +27,26 @@ class Recorder:
         """:param journal: where every child that ended is told, besides."""
         self.items = Counts(pending=partition.items, total=partition.items)
         self.executions = Counts(pending=partition.children, total=partition.children)
-        self.errors: Counter[str] = Counter()
         # The state output's elements, as long as they are small enough to be returned; None: they are not, or go
         # to a ResultWriter.
         self.output: list[bytes] | None = None if plan.destination.exported else []
         self._output_bytes = 0
         self._pending_items = self._pending_children = 0  # of those that have a record
+        self._failures = FailureLog()
         self._files = files
         self._journal = journal
         self._transformation = plan.destination.transformation
         self._records = RecordFormat(plan.map_run, express=plan.express)
         self._keeps_records = self._transformation is Transformation.NONE
         self._order: InOrder[Results] = InOrder(self._write, partition.first_child)
-        # For the journal, whose thread asks for it: what is new since the last checkpoint.
+        # The journal's thread asks for what is new, in the middle of everything else.
         self._lock = threading.Lock()
-        self._written: Runs = []
-        self._written_last = ""
-        self._ahead: list[tuple[int, Results]] = []
-        self._unstored_bytes = 0
+        self._unstored = Unstored()
+        self._checkpoints = 0
         self._full = False
-        # A signal that raises may do so between counting a child and writing it: that must not be stored.
-        self._torn = False
+        # False while something is changed, and for ever if that was broken off (by a signal that raises, a storage
+        # that refuses): what is half done must never be stored.
+        self._whole = True
         if journal is not None:
             files.on_block(self._grown)
 
@@ -72,14 +61,14 @@ class Recorder:
             succeeded = len(child.outcomes.outputs)
         entries = self._entries(child, outcome)
         with self._lock:
-            self._torn = True
+            whole, self._whole = self._whole, False
             self.executions.end(outcome.status, 1)
             self.items.end(ChildStatus.SUCCEEDED, succeeded)
             if succeeded < child.items:
                 self.items.end(outcome.status, child.items - succeeded)
-                self._note_failure(child, outcome)
+                self._failures.note(child, outcome, self.executions.unsuccessful)
             self._put(child.index, entries)
-            self._torn = False
+            self._whole = whole
         if self._full and self._journal is not None:
             self._full = False
             self._journal.insist()
@@ -88,49 +77,54 @@ class Recorder:
         if self._order.is_next(index):
             self._order.put(index, entries)
             return
+        size = _size(entries)
         if self._journal is not None:
-            self._ahead.append((index, entries))
-        self._order.put(index, entries, _size(entries))
+            self._unstored.hold(index, entries, size)
+        self._order.put(index, entries, size)
 
-    def checkpoint(self) -> Checkpoint | None:
-        """What has ended since the last call, and where the partition stands; None where nothing has."""
+    def hand_over(self, to: list[Checkpoint]) -> None:
+        """Append what has ended since the last call, and where the partition stands; nothing where nothing has."""
         with self._lock:
-            if self._torn or not (self._written or self._ahead):
-                return None
-            written, self._written, self._written_last = self._written, [], ""
-            ahead, self._ahead = self._ahead, []
-            self._unstored_bytes = 0
+            new = self._unstored
+            if not self._whole or not new:
+                return
+            self._whole = False
             order = self._order
-            return Checkpoint(
-                order.next, tuple(order.missing), self.items.copy(), self.executions.copy(), dict(self.errors),
-                written, ahead,
+            checkpoint = Checkpoint(
+                order.next, tuple(order.missing), self.items.copy(), self.executions.copy(),
+                dict(self._failures.errors), new.written, new.ahead, self._checkpoints, new.size,
             )  # fmt: skip
+            self._checkpoints += 1
+            to.append(checkpoint)
+            new.clear()
+            self._whole = True
 
     def restore(self, checkpoints: Iterable[Checkpoint]) -> Callable[[int], bool] | None:
         """Write and count what earlier attempts have recorded; returns what tells whether a child is among it."""
         with self._lock:
+            whole, self._whole = self._whole, False
             last: Checkpoint | None = None
             ahead: dict[int, Results] = {}
             for last in checkpoints:
                 self._write(last.written)
                 ahead.update(last.ahead)
-                self._written, self._written_last = [], ""  # it is stored already
-            if last is None:
-                return None
-            self._unstored_bytes, self._full = 0, False
-            self.items.resume(last.items)
-            self.executions.resume(last.executions)
-            self.errors.update(last.errors)
-            below, missing = last.next, frozenset(last.missing)
-            self._order.begin_at(below, missing)
-            ahead = {index: entries for index, entries in ahead.items() if index >= below or index in missing}
-            for index, entries in sorted(ahead.items()):
-                self._order.put(index, entries, _size(entries))
-        return lambda index: (index < below and index not in missing) or index in ahead
+                self._unstored.clear()  # it is stored already
+            if last is not None:
+                self.items.resume(last.items)
+                self.executions.resume(last.executions)
+                self._failures.errors.update(last.errors)
+                below, missing = last.next, frozenset(last.missing)
+                self._order.begin_at(below, missing)
+                ahead = {index: entries for index, entries in ahead.items() if index >= below or index in missing}
+                for index, entries in sorted(ahead.items()):
+                    self._order.put(index, entries, _size(entries))
+                self._full = False
+            self._whole = whole
+        return None if last is None else lambda index: (index < below and index not in missing) or index in ahead
 
     def _grown(self, size: int) -> None:
-        self._unstored_bytes += size
-        self._full = self._journal is not None and self._journal.is_full(self._unstored_bytes)
+        self._unstored.size += size
+        self._full = self._journal is not None and self._journal.is_full(self._unstored.size)
 
     def content(self, files: ResultFiles) -> dict[str, Any]:
         """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
@@ -139,7 +133,7 @@ class Recorder:
         return {
             "items": self.items.to_dict(),
             "executions": self.executions.to_dict(),
-            "errors": dict(self.errors),
+            "errors": dict(self._failures.errors),
             "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
             # The elements this partition adds to the state output, or None if they are not returned.
             "output": None if self.output is None else [loads(element) for element in self.output],
@@ -148,24 +142,15 @@ class Recorder:
     def flush(self) -> None:
         """All children have ended: write what was held back for the order's sake."""
         with self._lock:
+            whole, self._whole = self._whole, False
             self._order.flush()
+            self._whole = whole
 
     def pending(self, child: Child) -> None:
         """Record a child that never started."""
         self._files.of("PENDING").add((self._records.pending(child.input_json),))
         self._pending_items += child.items
         self._pending_children += 1
-
-    def _note_failure(self, child: Child, outcome: Outcome) -> None:
-        if outcome.error is None:
-            return
-        if outcome.error in self.errors or len(self.errors) < MAX_ERROR_NAMES:
-            self.errors[outcome.error] += 1
-        number = self.executions.unsuccessful
-        if number <= MAX_LOGGED_FAILURES:
-            _log_failure(child, outcome.error, outcome.cause or "")
-            if number == MAX_LOGGED_FAILURES:
-                log.warning("Further failures of this partition are only counted; all are in its FAILED file")
 
     def _entries(self, child: Child, outcome: Outcome) -> Results:
         """What a child that ended leaves, and where. Encoded at once: what waits for its turn is bytes."""
@@ -203,11 +188,7 @@ class Recorder:
             self._files.of(status).add(elements)
             self._add_to_output(elements)
             if self._journal is not None:
-                # Lists of bytes: objects that the garbage collector looks into would cost more than the rest.
-                if status != self._written_last:
-                    self._written.append((status, []))
-                    self._written_last = status
-                self._written[-1][1].extend(elements)
+                self._unstored.add(status, elements)
 
     def _add_to_output(self, elements: Sequence[bytes]) -> None:
         if self.output is None:
@@ -221,41 +202,6 @@ class Recorder:
 
 def _size(entries: Results) -> int:
     return sum(sum(map(len, elements)) for _, elements in entries)
-
-
-def _log_failure(child: Child, error: str, cause: str) -> None:
-    failures = child.outcomes.failures if child.outcomes is not None else {}
-    if not failures or (error, cause) in failures.values():  # the batch failed as a whole
-        log.warning("Child execution %d failed: %s", child.index, _readable(error, cause))
-        return
-    for index in sorted(failures)[:MAX_LOGGED_ITEMS]:
-        log.warning("Item %d of child execution %d failed: %s", index, child.index, _readable(*failures[index]))
-    if (more := len(failures) - MAX_LOGGED_ITEMS) > 0:
-        log.warning("... and %s of child execution %d", counted(more, "other item"), child.index)
-
-
-# A line of a Python traceback, on AWS Lambda, too.
-_FRAME = re.compile(r'File "([^"]+)", line (\d+), in ([^\s\\]+)')
-
-
-def _readable(error: str, cause: str) -> str:
-    """An error with its cause for people: ``ValueError: order 0 has no price (at totals.py:12 in totals)``.
-
-    A cause that is no JSON object with an errorMessage is cut, but told as it is.
-    """
-    try:
-        content = loads(cause)
-    except ValueError:
-        content = None
-    message, place = cause, ""
-    if isinstance(content, dict) and isinstance(content.get("errorMessage"), str):
-        message = content["errorMessage"]
-        frames = content.get("stackTrace")
-        found = _FRAME.search(str(frames[-1])) if isinstance(frames, list) and frames else None
-        if found is not None:
-            path, line, function = found.groups()
-            place = f" (at {PurePath(path).name}:{line} in {function})"
-    return f"{error}: {message[:MAX_LOGGED_CAUSE]}{place}" if message else f"{error}{place}"
 
 
 def _part(batch_json: bytes, indexes: list[int]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from ..core.errors import ResultWriterFailed
@@ -13,6 +14,8 @@ from ..storage.base import ObjectStore, ObjectWriter, StorageError
 # Handing bytes on in blocks: a call a record would cost more than the record.
 _BLOCK_BYTES = 256 * 1024
 _FILES_OF_AN_ATTEMPT = 1000
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -103,14 +106,18 @@ class StatusFiles:
             self._writer.abort()
             self._writer = None
 
-    def remove(self) -> None:
-        """Delete the files that were finished."""
+    def discard(self) -> None:
+        """Leave nothing behind, of the finished files either. What cannot be deleted is logged."""
+        self.abort()
         for file in self.files:
-            self._store.delete(file.key)
+            try:
+                self._store.delete(file.key)
+            except StorageError as error:
+                log.warning("%s is in no manifest, and could not be deleted: %s", file.key, error)
 
 
 class ResultFiles:
-    """A partition's three kinds of result files; its user calls ``close``, or ``abort`` after an exception."""
+    """A partition's three kinds of result files; its user calls ``close``, or ``discard`` after an exception."""
 
     def __init__(
         self,
@@ -143,11 +150,7 @@ class ResultFiles:
         for found in self._by_status.values():
             found.close()
 
-    def abort(self) -> None:
+    def discard(self) -> None:
+        """Take back what was written: another attempt writes it, or has."""
         for found in self._by_status.values():
-            found.abort()
-
-    def remove(self) -> None:
-        """Take back what was written: somebody else's results count."""
-        for found in self._by_status.values():
-            found.remove()
+            found.discard()

@@ -35,11 +35,10 @@ def run_map(
     """Run a map to its end and return its summary, whatever the verdict; ``summary.raise_for_status()`` raises it.
 
     ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
-    keeps map runs (default: a new temporary folder). ``variables`` are the workflow
-    variables that paths such as ``$maxItems`` refer to. ``map_run`` is who the map run is, where an execution says so
-    (default: a new one of that ``name``). ``invocation`` runs the children in the place of the
-    definition's processor. The partitions run one after another, each with the whole
-    MaxConcurrency.
+    keeps map runs (default: a new temporary folder). ``variables`` are the workflow variables that paths such as
+    ``$maxItems`` refer to. ``map_run`` is who the map run is, where an execution says so (default: a new one of that
+    ``name``). ``invocation`` runs the children in the place of the definition's processor. The partitions run one after
+    another, each with the whole MaxConcurrency.
 
     :raises StatesError: the map run could not begin: its data set cannot be read, a value in its input cannot be
         used, its results cannot be written.

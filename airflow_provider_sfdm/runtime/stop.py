@@ -30,20 +30,35 @@ class StopReason:
 
 
 class StopSignal:
-    """Set once, from any thread; waits and callbacks wake at once."""
+    """Set from any thread; waits and callbacks wake at once.
+
+    The map run and this attempt may both end, each for its first reason.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._lock = threading.Lock()
+        # Airflow's on_kill sets it from a signal's handler, maybe in the middle of another call.
+        self._lock = threading.RLock()
         self._callbacks: list[Callable[[], None]] = []
-        self.reason: StopReason | None = None
+        self.of_attempt: StopReason | None = None
+        """Why this attempt ends, and nobody counts what it does."""
+        self.of_map_run: StopReason | None = None
+        """Why the map run ends."""
+
+    @property
+    def reason(self) -> StopReason | None:
+        """The one that counts here."""
+        return self.of_attempt or self.of_map_run
 
     def set(self, reason: StopReason) -> bool:
-        """Stop, for this reason; tells whether this call was the first."""
+        """Stop, for this reason; tells whether it is the first of its kind."""
         with self._lock:
-            if self.reason is not None:
+            if (self.of_attempt if reason.local else self.of_map_run) is not None:
                 return False
-            self.reason = reason
+            if reason.local:
+                self.of_attempt = reason
+            else:
+                self.of_map_run = reason
             callbacks = tuple(self._callbacks)
         self._event.set()
         for callback in callbacks:
@@ -51,16 +66,16 @@ class StopSignal:
         return True
 
     def is_set(self) -> bool:
-        return self.reason is not None
+        return self.of_map_run is not None or self.of_attempt is not None
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but not past the stop; tells whether it is set."""
         return self._event.wait(seconds)
 
     def on_set(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the signal is set (at once if it is)."""
+        """Call ``callback`` when the signal is set, for every reason (at once if it is)."""
         with self._lock:
-            if self.reason is None:
-                self._callbacks.append(callback)
-                return
-        callback()
+            self._callbacks.append(callback)
+            is_set = self.is_set()
+        if is_set:
+            callback()

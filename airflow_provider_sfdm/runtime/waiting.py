@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from ..states.lifetime import Lifetime
 
 SETTLE_SECONDS = 2.5
 """Airflow gives a task that it ends five seconds; jobs that are waited for are stopped in these."""
-_LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.02
+"""What cannot wake anybody is looked at so often."""
 
 
 def sleep(seconds: float, lifetime: Lifetime) -> None:
@@ -24,9 +26,15 @@ def sleep(seconds: float, lifetime: Lifetime) -> None:
 
 def settle(lifetime: Lifetime, seconds: float) -> bool:
     """Wait until nothing runs inside of an ended ``lifetime`` any more; tells whether that came to be in time."""
+    return comes_true(lambda: not lifetime.busy, seconds)
+
+
+def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
+    """Sleep until ``condition`` is true, but no longer than that; tells whether it is."""
     until = time.monotonic() + seconds
-    while lifetime.busy:
-        if time.monotonic() >= until:
+    while not condition():
+        left = until - time.monotonic()
+        if left <= 0:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(min(left, LOOK_SECONDS))
     return True

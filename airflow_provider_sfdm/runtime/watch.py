@@ -133,8 +133,8 @@ class PartitionWatch:
                 log.warning("The map run was stopped: %s: %s", reason.error, reason.cause)
 
     def _flag(self) -> None:
-        reason = self._stop.reason
-        if reason is not None and not reason.local and not self._flagged:
+        reason = self._stop.of_map_run
+        if reason is not None and not self._flagged:
             self._folder.stop(reason)
             self._flagged = True
 

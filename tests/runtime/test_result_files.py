@@ -189,10 +189,12 @@ def test_nothing_added_nothing_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_aborted_leaves_nothing(tmp_path: Path) -> None:
+def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
     files = ResultFiles(LocalStore(tmp_path), "run", JSON, 0, 1)
+    files.of("FAILED").add((b"1",))
+    files.close()
     files.of("SUCCEEDED").add((b"1" * 300_000,))
-    files.abort()
+    files.discard()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
