@@ -54,6 +54,28 @@ JSONATA_WORDS = (
     "*/", "\\u0041", "-", "$formatNumber(1, '", "$fromMillis(1e15, '[", "$join(", "$replace('aaaa', ",
 )  # fmt: skip
 
+# Calls whose pictures, texts and functions decide how long they take.
+CALLS = (
+    "$fromMillis(1510067557121, '[Y0001]-[M01,2]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]', '+0100')",
+    "$fromMillis($states.input.n, '[FNn], [D1o] [MNn,3-4] [Yw] [w] [x] [X] [W] [h]:[m][P] [z]')",
+    "$toMillis('2026-11-25 10:11:12', '[Y0001]-[M01]-[D01] [H01]:[m01]:[s01]')",
+    "$toMillis($states.input.s & ' and thirty one', '[Yw] [Mw] [dw]')",
+    "$parseInteger('twelve thousand and one', 'w') + $parseInteger('XIV', 'I') + $parseInteger('abc', 'a')",
+    "$parseInteger('1,234,567', '#,##0') & $formatInteger(1234567, '#,##0;o') & $formatInteger(2789, 'Ww')",
+    "$formatNumber(-1234.5678, '#,##0.00;(#,##0.00)') & $formatNumber(0.00012, '00.000e0')",
+    "$formatNumber(0.14, '01%', {'percent': 'p', 'zero-digit': '\u2460', 'grouping-separator': '.'})",
+    "$map([1..300], $pad(?, 20)) ~> $join(',') ~> $split(/,/) ~> $reduce($append) ~> $distinct()",
+    "$sort($zip([1..9], [9..1]), function($a, $b) { $a[0] < $b[0] }) in [[1..9], $states.input.list]",
+    "$reduce([1..200], function($a, $b) { $a & $formatBase($b, 36) }) ~> $replace(/(a+)b/, '$1$0')",
+    "$merge($map([1..99], function($x) {{ $string($x): $x }})) ~> $spread() ~> $each(function($v, $k) { $k })",
+)
+CALL_WORDS = (
+    "$pad('', 300000, 'a')", "$pad('', 300000, '0,')", "$pad('', 999, '[')", " & ", "[1..300000]", "[1..9999999]",
+    ",200000000", ",1-200000000", ",*-999", "[Yw]", "[Mw]", "[f1]", "[W1]", "[d1]", "[", "[[", "]]", ";o", "#", "0",
+    "e0", "\u0660", "$append", "$reduce(", "$map(", "$string", "$pad(?, 100000)", "1e300", "1e-300", "-0", "'A'", "'w'",
+    "'I'", "'grouping-separator': '](a+)+$['", "(a+)+$", "thousand ", "and ", " in ", "\uD83D",
+)  # fmt: skip
+
 TIMESTAMPS = (
     "2026-03-14T01:59:00Z", "2026-03-14T01:59Z", "2026-03-14T01:59:00.123456789+05:30", "0001-01-01T00:00:00+18:00",
     "9999-12-31T23:59:59-18:00", "2024-02-29T00:00:00.5-00:00:01", "2026-03-14t01:59:00z",

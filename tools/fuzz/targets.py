@@ -224,6 +224,7 @@ TARGETS: dict[str, Target] = {
     "path": Target(corpus.PATHS, corpus.PATH_WORDS, path),
     "intrinsic": Target(corpus.INTRINSICS, corpus.INTRINSIC_WORDS, _of_valid(value)),
     "jsonata": Target(corpus.JSONATA, corpus.JSONATA_WORDS, _of_valid(jsonata)),
+    "call": Target(corpus.CALLS, corpus.CALL_WORDS, _of_valid(jsonata)),
     "timestamp": Target(corpus.TIMESTAMPS, corpus.TIMESTAMP_WORDS, timestamp),
     "template": Target(corpus.TEMPLATES, corpus.TEMPLATE_WORDS, _of_valid(template)),
     "rule": Target(corpus.RULES, corpus.RULE_WORDS, _of_valid(rule)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from jsonata.utils import Utils
@@ -23,9 +25,11 @@ class OutOfBounds(Exception):
 
 
 class Bounds:
-    """Counts during one evaluation; the library calls ``entry`` and ``leave`` around each part of the expression."""
+    """Counts during one evaluation; the library calls ``entry`` and ``leave`` around each part of the expression, and
+    functions ``called`` after each call: those that call others (``$map``, ``$reduce``) do so inside of one part.
+    """
 
-    __slots__ = ("_built", "_deadline", "_depth", "_limits", "_monotonic", "_sizes")
+    __slots__ = ("_built", "_counted", "_deadline", "_depth", "_limits", "_monotonic", "_sizes")
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         self._limits = limits
@@ -33,6 +37,7 @@ class Bounds:
         self._deadline = monotonic() + limits.jsonata_seconds
         self._depth = 0
         self._built = 0
+        self._counted: Any = None
         # Of dicts and lists, as written out: what several parts share counts each time, or a value that doubles with
         # each step would stay small here and never end when it is written. The value is kept, so that its id stays its
         # own; a list may have grown since.
@@ -61,10 +66,28 @@ class Bounds:
             size = self._written(result)
         else:
             return
-        if size > 64 and builds and kind is not dict:
+        if size > 64 and builds and kind is not dict and result is not self._counted:
             self._built += size if kind is str else 8 * len(result)
-        check_bytes(size, self._limits)
-        if self._built > _TOTAL * self._limits.jsonata_bytes:
+        self._check(size)
+
+    def called(self, result: Any) -> None:
+        """After a function has made ``result``. Raises OutOfBounds."""
+        if self._monotonic() > self._deadline:
+            raise OutOfBounds(TIMEOUT)
+        kind = type(result)
+        size = len(result) if kind is str else 8 * len(result) if kind is list or kind is Utils.JList else 0
+        if size > 64:
+            self._built += size
+            self._counted = result
+            self._check(size)
+
+    def check(self, size: int) -> None:
+        """Before a value of about that many bytes is made. Raises OutOfBounds."""
+        if size > self._limits.jsonata_bytes:
+            raise OutOfBounds(MEMORY)
+
+    def _check(self, size: int) -> None:
+        if size > self._limits.jsonata_bytes or self._built > _TOTAL * self._limits.jsonata_bytes:
             raise OutOfBounds(MEMORY)
 
     def _written(self, value: Any) -> int:
@@ -87,7 +110,26 @@ class Bounds:
         return size
 
 
-def check_bytes(size: int, limits: Limits) -> None:
-    """Refuse a value of that many bytes. Raises OutOfBounds."""
-    if size > limits.jsonata_bytes:
-        raise OutOfBounds(MEMORY)
+_current: ContextVar[Bounds | None] = ContextVar("sfdm_jsonata_bounds", default=None)
+
+
+@contextmanager
+def bounded(bounds: Bounds) -> Iterator[None]:
+    """Functions that are called while the block runs count in ``bounds``."""
+    token = _current.set(bounds)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def called(result: Any) -> None:
+    """A function of the evaluation that is under way has made ``result``. Raises OutOfBounds."""
+    if (bounds := _current.get()) is not None:
+        bounds.called(result)
+
+
+def check_bytes(size: int) -> None:
+    """Refuse a value of that many bytes, before it is made. Raises OutOfBounds."""
+    if (bounds := _current.get()) is not None:
+        bounds.check(size)

@@ -15,6 +15,7 @@ from jsonata.jexception import JException
 from jsonata.signature import Signature
 from jsonata.utils import Utils
 
+from .bounds import called
 from .errors import UNDEFINED
 from .numbers import whole
 
@@ -38,7 +39,9 @@ class Function(Jsonata.JFunction):  # type: ignore[misc]  # the library ships no
 
     def call(self, input: Any, args: Any) -> Any:
         given = args if isinstance(args, _Checked) else self.validate(list(args or ()), input)
-        return whole(self._python(*given, *[None] * (self._count - len(given))))
+        result = whole(self._python(*given, *[None] * (self._count - len(given))))
+        called(result)
+        return result
 
     def get_number_of_args(self) -> int:
         return self._count

@@ -19,11 +19,11 @@ from jsonata.utils import Utils
 from ...core.errors import InvalidDefinition
 from ...core.values import is_jsonata
 from ..failures import QueryEvaluationError
-from ..intrinsics.functions import same
+from ..intrinsics.functions import equal_key, same
 from ..limits import MAX_NESTING, MAX_PAYLOAD_BYTES
 from ..payloads import MAX_CAUSE, shown
 from ..visit import MISSING, Visit
-from .bounds import MEMORY, Bounds, OutOfBounds
+from .bounds import MEMORY, Bounds, OutOfBounds, bounded
 from .calls import Function, checked
 from .errors import failure, syntax
 from .functions import LATE, STATIC
@@ -35,6 +35,7 @@ _MAX_LENGTH = 100_000
 _NAME = re.compile(r"\$([^\W\d]\w*)")
 # The library keeps its hooks among the variables, under these names; an expression must not reach them.
 _HOOKS = "__evaluate_"
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Two bytes are the least that an element takes in JSON.
 _MAX_NODES = MAX_PAYLOAD_BYTES // 2
 
@@ -75,7 +76,8 @@ class Expression:
             instant = math.floor(services.clock() * 1000)
             bindings |= {name: make(services, instant) for name, make in self._late.items()}
         try:
-            value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
+            with bounded(bounds):
+                value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
         except Exception as error:  # whatever the library makes of untrusted text must stay this state's failure
             raise self._failed(f"threw an {failure(error)}") from None
         if value is MISSING:
@@ -141,7 +143,8 @@ class _Reference(Jsonata):  # type: ignore[misc]  # the library ships no types
     def evaluate_includes_expression(self, lhs: Any, rhs: Any) -> bool:
         if lhs is None or rhs is None:
             return False
-        return any(same(lhs, member) for member in (rhs if isinstance(rhs, list) else [rhs]))
+        key = equal_key(lhs)
+        return any(equal_key(member) == key for member in (rhs if isinstance(rhs, list) else [rhs]))
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         return (text(lhs) or "") + (text(rhs) or "")
@@ -172,11 +175,23 @@ def _states(visit: Visit) -> dict[str, Any]:
     return states
 
 
+def _text(text: str) -> str:
+    """A text whose escapes (``\\uD83D\\uDE00``) made halves of characters, which belong together in JavaScript."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise OutOfBounds("The result has a text with half of a surrogate pair, which is no Unicode") from None
+
+
 def _plain(value: Any, left: list[int], depth: int) -> Any:
     """A result in plain JSON values. ``left`` counts down, so that shared parts cannot multiply without end."""
     kind = type(value)
-    if kind is str or kind is bool:
+    if kind is bool:
         return value
+    if kind is str:
+        return _text(value)
     if kind is int or kind is float:
         return plain(value)
     if value is None:
@@ -190,7 +205,7 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:
         if depth > MAX_NESTING:
             raise OutOfBounds(f"The result is nested deeper than {MAX_NESTING} levels")
         if isinstance(value, dict):
-            return {str(name): _plain(member, left, depth + 1) for name, member in value.items()}
+            return {_text(str(name)): _plain(member, left, depth + 1) for name, member in value.items()}
         return [_plain(member, left, depth + 1) for member in value]
     # A function: JSONata writes it as an empty text where it is part of something, and it is no result by itself.
     return MISSING if depth == 0 else ""

@@ -20,7 +20,6 @@ from jsonata.utils import Utils
 
 from ...core.json import loads
 from ..intrinsics.functions import equal_key
-from ..limits import DEFAULT_LIMITS
 from ..services import Services
 from . import numbers, pictures
 from .bounds import MEMORY, OutOfBounds, check_bytes
@@ -109,14 +108,14 @@ def _distinct(array: Any) -> Any:
 
 def _pad(text: Any, width: Any, character: Any) -> Any:
     if isinstance(width, int | float) and not isinstance(width, bool):
-        check_bytes(int(min(abs(width), 1e15)), DEFAULT_LIMITS)
+        check_bytes(int(min(abs(width), 1e15)))
     return Functions.pad(text, width, character)
 
 
 def _join(texts: Any, separator: Any) -> Any:
     if isinstance(texts, list):
         between = len(separator) if isinstance(separator, str) else 0
-        check_bytes(sum(len(text) + between for text in texts if isinstance(text, str)), DEFAULT_LIMITS)
+        check_bytes(sum(len(text) + between for text in texts if isinstance(text, str)))
     return Functions.join(texts, separator)
 
 
@@ -138,7 +137,7 @@ def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
         parts += (text[end : match.start()], made)
         end = match.end()
         built += len(parts[-1])
-        check_bytes(built, DEFAULT_LIMITS)
+        check_bytes(built)
     return "".join((*parts, text[end:]))
 
 

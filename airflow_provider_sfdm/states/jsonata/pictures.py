@@ -6,14 +6,25 @@ says so with a code. The rules for numbers are those of XPath Functions 3.1, sec
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
+import regex
 from jsonata.functions import Functions
 from jsonata.jexception import JException
+
+from .bounds import OutOfBounds
+from .regex import MAX_SECONDS
+
+MAX_PICTURE = 1_000
+"""Characters of a picture, and of a text that is read by one: the library's loops grow with their square, or more."""
+MAX_WIDTH = 1_000
+"""What a component of a time may be padded to."""
 
 _ISO = re.compile(
     r"(\d{4})(?:-([01]\d))?(?:-([0-3]\d))?(?:T([0-2]\d):([0-5]\d):([0-5]\d))?(?:\.(\d+))?"
@@ -39,7 +50,11 @@ def format_number(value: Any, picture: Any, options: Any) -> Any:
     """$formatNumber."""
     if value is None:
         return None
+    _refuse_long(picture, "a picture")
     symbols = {**_SYMBOLS, **(options or {})}
+    for name in _SYMBOLS:
+        if not isinstance(symbols[name], str) or len(symbols[name]) != 1:
+            raise OutOfBounds(f"The {name} of a picture is one character")
     parts = picture.split(symbols["pattern-separator"])
     if len(parts) > 2:
         raise JException("D3080", -1)
@@ -93,11 +108,17 @@ def _broken_rule(part: str, symbols: dict[str, str]) -> str | None:
     return next((code for code in reversed(broken) if broken[code]), None)
 
 
-def coded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of a value and a picture whose failures have the reference's codes."""
+def coded(function: Callable[..., Any], check: Callable[[Any, str], None]) -> Callable[..., Any]:
+    """A function of a value and a picture whose failures have the reference's codes.
+
+    :param check: raises OutOfBounds for what would take too long.
+    """
 
     def call(value: Any, picture: Any, *others: Any) -> Any:
         try:
+            if isinstance(picture, str):
+                _refuse_long(picture, "a picture")
+                check(value, picture)
             return function(value, picture, *others)
         except KeyError as error:
             # Of its table of components, or of the words of a number.
@@ -137,8 +158,10 @@ def _read_integer(value: Any, picture: Any) -> Any:
 
 
 def _read_time(value: Any, picture: Any) -> Any:
-    if value is None or picture is not None:
-        return Functions.datetime_to_millis(value, picture)
+    if value is None:
+        return None
+    if picture is not None:
+        return _Times.parse_datetime(value, picture)
     match = _ISO.fullmatch(value)
     if match is None:
         raise JException("D3110", -1, value)
@@ -156,11 +179,66 @@ def _read_time(value: Any, picture: Any) -> Any:
     )
 
 
-read_integer = coded(_read_integer)
+def _refuse_long(text: str, what: str) -> None:
+    if len(text) > MAX_PICTURE:
+        raise OutOfBounds(f"The length of {what} is {len(text):,} characters, the maximum is {MAX_PICTURE:,}")
+
+
+def _check_nothing(value: Any, picture: str) -> None:
+    """A number has no length."""
+
+
+def _check_text(value: Any, picture: str) -> None:
+    if isinstance(value, str):
+        _refuse_long(value, "a text that is read by a picture")
+
+
+def _check_widths(value: Any, picture: str) -> None:
+    for part in _Times._analyse_datetime_picture(picture).parts:
+        if any(abs(width) > MAX_WIDTH for width in part.width or () if width is not None):
+            raise OutOfBounds(f"The width of a component is over {MAX_WIDTH:,}: {picture[:80]}")
+
+
+def _check_time(value: Any, picture: str) -> None:
+    _check_text(value, picture)
+    _check_widths(value, picture)
+
+
+class _BoundedRe:
+    """What the library uses of ``re`` for times. Its pattern of a picture may have any number of components in a
+    row that match the same letters, so that matching needs a limit; and what stands between components is text.
+    """
+
+    IGNORECASE = regex.IGNORECASE
+    split = staticmethod(re.split)
+
+    @staticmethod
+    def compile(pattern: str, flags: int = 0) -> Any:
+        compiled = regex.compile(pattern, flags)
+        return SimpleNamespace(search=lambda text: compiled.search(text, timeout=MAX_SECONDS))
+
+    @staticmethod
+    def sub(pattern: Any, replacement: str, text: str) -> str:
+        return re.escape(text)
+
+
+def _times() -> Any:
+    """The library's module of times, in a copy of our own: nobody else's may change."""
+    spec = importlib.util.find_spec("jsonata.datetimeutils")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.re = _BoundedRe  # type: ignore[attr-defined]
+    return module.DateTimeUtils
+
+
+_Times = _times()
+
+read_integer = coded(_read_integer, _check_text)
 """$parseInteger."""
-read_time = coded(_read_time)
+read_time = coded(_read_time, _check_time)
 """$toMillis."""
-format_integer = coded(Functions.format_integer)
+format_integer = coded(Functions.format_integer, _check_nothing)
 """$formatInteger."""
-format_time = coded(Functions.datetime_from_millis)
+format_time = coded(Functions.datetime_from_millis, _check_widths)
 """$fromMillis."""
