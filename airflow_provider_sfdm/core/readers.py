@@ -100,6 +100,9 @@ class ItemReader:
         check_text(self.expected_bucket_owner, f"{_PARAMETERS}.ExpectedBucketOwner")
         check_integer(self.max_items, f"{_CONFIG}.MaxItems", 0, MAX_ITEMS)
         check_path(self.max_items_path, f"{_CONFIG}.MaxItemsPath")
+        if self.max_items_path is not None and self.max_items_path.startswith("$$"):
+            problem = f"{self.max_items_path!r} refers to the context object, which AWS does not allow here"
+            raise InvalidDefinition(f"{_CONFIG}.MaxItemsPath", problem)
         check_one(self.max_items, self.max_items_path, f"{_CONFIG}.MaxItems", "max_items")
 
     @property

@@ -219,10 +219,6 @@ class _Run:
         return unchecked(batcher, max_items_per_batch_path=None, max_input_bytes_per_batch_path=None, **limits)
 
     def reader(self, reader: ItemReader) -> ItemReader:
-        path = reader.max_items_path
-        if path is not None and compile_path(path, "ItemReader.ReaderConfig.MaxItemsPath").root == "$$":
-            problem = f"{path!r} refers to the context object, which AWS does not allow here"
-            raise InvalidDefinition("ItemReader.ReaderConfig.MaxItemsPath", problem)
         max_items = self.integer(reader, "max_items", "ItemReader.ReaderConfig.MaxItems")
         resolved = self.texts(reader, "ItemReader")
         if max_items is not None and max_items < 0:

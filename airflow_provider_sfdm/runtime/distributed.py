@@ -61,9 +61,12 @@ def run_distributed(storage: str | None = None, connections: Connections | None 
 
     def run_one(request: DistributedRun) -> Any:
         try:
-            definition = DistributedMap.from_asl(request.state)
-        except InvalidDefinition as error:
+            return run(request)
+        except InvalidDefinition as error:  # what the expressions of the state gave is no value that a field can have
             raise StatesRuntime(in_state(str(error), request.state_name, request.event_id)) from None
+
+    def run(request: DistributedRun) -> Any:
+        definition = DistributedMap.from_asl(request.state)
         changes: dict[str, Any] = {"item_processor": _INTERPRETED, "retry": (), "timeout": None}
         if (selector := request.selector) is not None:
             # A function of two parameters gets the item's context as well.

@@ -139,6 +139,12 @@ LOAD = {"bucket": "b", "transformation": "LOAD_AND_FLATTEN"}
         (S3CsvItemReader, {**FILE, "max_items": "2"}, f"{CONFIG}.MaxItems", "Jinja"),
         (S3CsvItemReader, {**FILE, "max_items": 1, "max_items_path": "$.n"}, f"{CONFIG}.MaxItems", "both"),
         (S3CsvItemReader, {**FILE, "max_items_path": "n"}, f"{CONFIG}.MaxItemsPath", "path"),
+        (
+            S3CsvItemReader,
+            {**FILE, "max_items_path": "$$.Execution.Input.n"},
+            f"{CONFIG}.MaxItemsPath",
+            "context object",
+        ),
         (S3CsvItemReader, {**FILE, "max_items_path": "$.n[*]"}, f"{CONFIG}.MaxItemsPath", "reference path"),
         (S3CsvItemReader, {**FILE, "csv_delimiter": ";"}, f"{CONFIG}.CSVDelimiter", "COMMA, PIPE"),
         (S3CsvItemReader, {**FILE, "csv_headers": ["a"]}, f"{CONFIG}.CSVHeaders", "CsvHeaders.use"),

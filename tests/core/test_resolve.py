@@ -216,10 +216,6 @@ def test_paths_of_numbers_refer_to_one_place() -> None:
         with pytest.raises(InvalidDefinition) as error:
             resolved({"a": [1]}, max_concurrency_path=path)
         assert error.value.field == "MaxConcurrencyPath"
-    reader = S3CsvItemReader(bucket="b", key="k", max_items_path="$$.Execution.Input.n")
-    with pytest.raises(InvalidDefinition) as error:
-        resolve(a_map(item_reader=reader), Scope({}, {"Execution": {"Input": {"n": 1}}}))
-    assert error.value.field == "ItemReader.ReaderConfig.MaxItemsPath"
 
 
 def test_input_path_comes_first() -> None:

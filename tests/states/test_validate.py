@@ -329,3 +329,55 @@ def test_the_error_output_is_there_in_a_catcher_alone() -> None:
         assert problem == (f"/States/A/{field}/e[0]", "Field '$states.errorOutput' does not exist.")
     (problem,) = problems(jsonata(A={"Type": "Fail", "Cause": "{% $states . errorOutput %}"}))
     assert problem.location == "/States/A/Cause"
+
+
+def test_max_items_of_the_context_object() -> None:
+    """Recorded by others: AWS allows ``$$`` in no MaxItemsPath."""
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": {"Bucket": "b", "Key": "k.csv"},
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW", "MaxItemsPath": "$$.Execution.Input.n"},
+    }
+    (problem,) = problems(machine(A={**_distributed(ExecutionType="STANDARD"), "ItemReader": reader}))
+    assert problem.location == "/States/A/ItemReader/ReaderConfig/MaxItemsPath"
+    assert "refers to the context object" in problem.message
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Type": "Task", "Resource": "", "HeartbeatSeconds": -1, "TimeoutSeconds": "x", "Comment": 1, "End": True},
+        {
+            **_without(MAP, "End"),
+            "ToleratedFailurePercentage": -1,
+            "Label": 1,
+            "MaxConcurrency": "x",
+            "ToleratedFailureCount": -1,
+            "ItemBatcher": {},
+            "ResultWriter": {},
+            "ItemSelector": {"a.$": "b"},
+            "ResultSelector": {"a.$": "b"},
+            "Next": "A",
+        },
+    ],
+)
+def test_problems_are_in_the_order_of_the_definition(state: dict[str, Any]) -> None:
+    """However names hash in this process: a set of them has another order in the next one."""
+    found = [[str(problem) for problem in problems(machine(A=order))] for order in (state, _reversed(state))]
+    own = [[place for problem in each if (place := _field(problem)) in state] for each in found]
+    for fields in (
+        ("HeartbeatSeconds", "TimeoutSeconds"),
+        ("ToleratedFailurePercentage", "MaxConcurrency", "ToleratedFailureCount"),
+        ("ItemSelector", "ResultSelector"),
+        ("ItemBatcher", "ResultWriter", "Label"),
+    ):
+        forth, back = ([field for field in each if field in fields] for each in own)
+        assert forth == back[::-1]
+
+
+def _reversed(state: dict[str, Any]) -> dict[str, Any]:
+    return dict(reversed(state.items()))
+
+
+def _field(problem: str) -> str:
+    return problem.partition(":")[0].split("/")[3] if problem.count("/") > 2 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -116,21 +116,26 @@ def _transition(state: Mapping[str, Any], kind: str, where: str, found: Found) -
         found.add(where, "a state has Next, or End: true")
 
 
+def _given(state: Mapping[str, Any], fields: Collection[str]) -> list[str]:
+    """Those of the fields that the state has, in its own order: that is the order of the problems."""
+    return [field for field in state if field in fields]
+
+
 def _values(state: Mapping[str, Any], where: str, found: Found, *, jsonata: bool) -> None:
-    for field in state.keys() & set(_TEMPLATES):
+    for field in _given(state, _TEMPLATES):
         template(state[field], f"{where}/{field}", found, jsonata=jsonata)
     _variables(state, where, found, jsonata=jsonata)
-    for field in state.keys() & set(_SECONDS):
+    for field in _given(state, _SECONDS):
         _seconds(state[field], f"{where}/{field}", found, jsonata=jsonata, least=0 if field == "Seconds" else 1)
-    for field in state.keys() & {"Error", "Cause", "Comment"}:
+    for field in _given(state, ("Error", "Cause", "Comment")):
         if not isinstance(state[field], str):
             found.add(f"{where}/{field}", "Expected value of type [STRING]")
-    for field in state.keys() & LIMITS:
+    for field in _given(state, LIMITS):
         _limit(state[field], field, f"{where}/{field}", found, jsonata=jsonata)
     if not jsonata:
         _paths(state, where, found)
         return
-    for field in state.keys() & {"Error", "Cause"}:
+    for field in _given(state, ("Error", "Cause")):
         template(state[field], f"{where}/{field}", found, jsonata=True)
 
 
@@ -154,7 +159,7 @@ def _paths(state: Mapping[str, Any], where: str, found: Found) -> None:
             continue
         if state[field] is not None or field == "ItemsPath":
             found.attempt(f"{where}/{field}", partial(compiles, state[field], field))
-    for field in state.keys() & set(_VALUE_PATHS):
+    for field in _given(state, _VALUE_PATHS):
         found.attempt(f"{where}/{field}", partial(compile_value, state[field], field, field))
 
 
@@ -330,7 +335,7 @@ def _map(state: Mapping[str, Any], where: str, language: str, found: Found) -> b
         items = state.get("Items", [])
         if not isinstance(items, list) and not is_jsonata(items):
             found.add(f"{where}/Items", "must be an array or a JSONata expression")
-        for name in state.keys() & DISTRIBUTED_ONLY:
+        for name in _given(state, DISTRIBUTED_ONLY):
             found.add(f"{where}/{name}", f"Field '{name}' is only supported in DISTRIBUTED mode")
     return True
 
