@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .definition import Definition
 from .options import DESCRIPTION, RUN, VALIDATE
 from .reading import STDIN, UsageProblem, read, read_or_parse
+from .signals import INTERRUPTED, Ended, ended_by_signals
 from .world import AirflowClients, Clients, clients_of, connections_of, functions, url_of
 
 if TYPE_CHECKING:
@@ -24,21 +24,13 @@ if TYPE_CHECKING:
     from ..states.machine import Outcome
     from ..storage import Connections
 
-SUCCEEDED, FAILED, UNUSABLE, BROKEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+SUCCEEDED, FAILED, UNUSABLE, BROKEN = 0, 1, 2, 3
 """Exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 
 class Broken(Exception):
     """What was begun has no outcome that anybody could read; the text is for the caller."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM. As Ctrl-C it ends what is under way: jobs that the execution waits for are stopped."""
-
-
-def _terminate(*_: object) -> None:
-    raise Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sub.add_argument(*option.flags, help=option.help, **option.more)
         sub.set_defaults(function=function)
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
     level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     return perform(options.function, options)
@@ -62,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def perform(function: Any, options: argparse.Namespace) -> int:
     """Run a command, however it ends, and return its exit code."""
     try:
-        code: int = function(options)
+        with ended_by_signals():
+            code: int = function(options)
         return code
     except UsageProblem as problem:
         _complain(str(problem))
@@ -70,9 +62,9 @@ def perform(function: Any, options: argparse.Namespace) -> int:
     except Broken as broken:
         _complain(str(broken))
         return BROKEN
-    except Terminated:
-        _complain("terminated")
-        return TERMINATED
+    except Ended as ended:
+        _complain(str(ended))
+        return ended.code
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED

@@ -134,6 +134,8 @@ def functions(references: list[str]) -> dict[str, Any]:
             value: Any = import_module(module)
             for name in attribute.split("."):
                 value = getattr(value, name)
+        except SystemExit as error:
+            raise UsageProblem(f"--functions {reference}: it called sys.exit({error.code!r})") from None
         except Exception as error:  # a module may raise anything
             raise UsageProblem(f"--functions {reference}: {type(error).__name__}: {error}") from None
         if not isinstance(value, Mapping) or not all(

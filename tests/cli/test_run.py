@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from airflow_provider_sfdm.cli.command import perform
 
 from .running import COMMAND, REPOSITORY, environment, one, run, sfdm
 
@@ -153,7 +156,12 @@ PARALLEL = {"Type": "Parallel", "Branches": [{"StartAt": name, "States": {name: 
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "told"), [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")]
+    ("number", "code", "told"),
+    [
+        (signal.SIGINT, 130, b"interrupted"),
+        (signal.SIGTERM, 143, b"terminated"),
+        (signal.SIGHUP, 129, b"hangup"),
+    ],
 )
 @pytest.mark.parametrize(
     "state", [{"Type": "Wait", "Seconds": 60}, PARALLEL, None], ids=["wait", "threads", "distributed"]
@@ -200,3 +208,39 @@ def test_starts_without_airflow_and_soon(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=REPOSITORY, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     assert time.monotonic() - begun < 20  # 0.3 s where nothing else runs
+
+
+def test_interrupted_before_it_has_begun() -> None:
+    code = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name.endswith("cli.command"):
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from airflow_provider_sfdm.cli import main
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"sfdm: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_handlers_are_those_from_before(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    """`airflow sfdm` runs the commands in Airflow's own process."""
+
+    def command(options: argparse.Namespace) -> int:
+        signal.raise_signal(number)
+        pytest.fail("it goes on")
+
+    before = signal.getsignal(number)
+    assert perform(command, argparse.Namespace()) == 128 + number
+    assert signal.getsignal(number) is before
+    assert capsys.readouterr().err in ("sfdm: terminated\n", "sfdm: hangup\n")
+
+
+def test_a_module_of_functions_that_ends_the_process(tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(7)\n")
+    definition = json.dumps(one({"Type": "Pass"})).encode()
+    done = sfdm("run", "-", "--functions", "leaves:tasks", stdin=definition, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, b"sfdm: --functions leaves:tasks: it called sys.exit(7)\n")
