@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..storage import Connections
 
+_log = logging.getLogger(__name__)
 _BUCKET = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -54,9 +56,17 @@ class Clients:
             # Local servers rarely have a host name for every bucket.
             config = config.merge(Config(s3={"addressing_style": "path"}))
         session = boto3.session.Session(profile_name=profile, region_name=self._region)
-        return session.client(  # type: ignore[call-overload]  # the stubs name every service
+        client = session.client(  # type: ignore[call-overload]  # the stubs name every service
             service, config=config, endpoint_url=self._endpoint_url
         )
+        client.meta.events.register("needs-retry", _tell)
+        return client
+
+
+def _tell(caught_exception: Exception | None = None, attempts: int = 0, **_: Any) -> None:
+    """An address where nobody answers is tried for seconds: say so at once. Decides nothing about the retry."""
+    if caught_exception is not None and attempts == 1:
+        _log.warning("%s; trying again", caught_exception)
 
 
 class AirflowClients:

@@ -25,7 +25,8 @@ from .files import (
 from .reasons import CANNOT_BE_WRITTEN
 from .tree import Node, in_key_order, pages
 
-Nodes = list[Node[Path]]
+# What is wrong with an entry is raised when it is its turn: only a listing that its name belongs to minds it.
+Nodes = list[Node[Path | StorageError]]
 
 
 class LocalStore:
@@ -149,6 +150,8 @@ class LocalStore:
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         for key, path in in_key_order(self._list_folder, prefix):
+            if isinstance(path, StorageError):
+                raise path
             with file_errors(self.url(key)):
                 try:
                     status = path.stat()
@@ -167,11 +170,15 @@ class LocalStore:
                         if TEMPORARY.fullmatch(entry.name):
                             continue
                         if not is_text(entry.name):
-                            raise StorageError(self.url(folder), f"{entry.name!r} is not valid UTF-8")
+                            problem = StorageError(self.url(folder), f"{entry.name!r} is not valid UTF-8")
+                            nodes.append(Node(entry.name, False, problem))
+                            continue
                         if entry.is_symlink():
                             if not self._is_inside(os.path.realpath(entry.path)):
                                 link = self.url(f"{folder}/{entry.name}" if folder else entry.name)
-                                raise StorageError(link, f"a symbolic link leads out of {self.root}")
+                                problem = StorageError(link, f"a symbolic link leads out of {self.root}")
+                                nodes.append(Node(entry.name, False, problem))
+                                continue
                             if entry.is_dir():
                                 continue  # its files are listed where they are
                         nodes.append(Node(entry.name, entry.is_dir(), Path(entry.path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from tests.stepfunctions.functions import make_function
 from tools.servers import REGION, S3Endpoint
 
-from .running import one, run
+from .running import one, run, sfdm
+
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 def _reached(server: S3Endpoint) -> dict[str, Any]:
@@ -71,3 +74,15 @@ def test_map_runs_in_a_bucket(s3_server: S3Endpoint, s3_bucket: Callable[[], str
     assert run(state, [1, 2], *given, **_reached(s3_server)) == (0, {"status": "SUCCEEDED", "output": [1, 2]})
     found = s3_server.client().list_objects_v2(Bucket=bucket)["Contents"]
     assert all(one["Key"].startswith("runs/") for one in found)
+
+
+def test_an_address_where_nobody_answers() -> None:
+    """It is tried more than once, and that is said at once."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        state = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:listQueues"}
+        given = ("--endpoint-url", url, "--region", REGION)
+        done = sfdm("run", "-", *given, stdin=json.dumps(one(state)).encode(), env=KEYS)
+    assert done.returncode == 1
+    assert f'Could not connect to the endpoint URL: "{url}/"; trying again'.encode() in done.stderr

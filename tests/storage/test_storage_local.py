@@ -92,6 +92,22 @@ def test_links_inside_the_root(root: Path) -> None:
     assert [info.key for page in store.list("") for info in page] == ["day/1", "one"]
 
 
+def test_a_link_that_leads_out_is_no_business_of_other_listings(root: Path) -> None:
+    store = LocalStore(root)
+    (root / "day").mkdir()
+    (root / "day" / "1").write_bytes(b"1")
+    (root / "stray").symlink_to(root.parent)
+    (root / os.fsdecode(b"\xff")).mkdir()
+    assert [info.key for page in store.list("day/") for info in page] == ["day/1"]
+    assert [info.key for page in store.list("d") for info in page] == ["day/1"]
+    for prefix in ("", "s", "stray"):
+        with pytest.raises(StorageError, match="symbolic link leads out"):
+            list(store.list(prefix))
+    (root / "stray").unlink()
+    with pytest.raises(StorageError, match="not valid UTF-8"):
+        list(store.list(""))
+
+
 def test_a_root_that_is_a_link(root: Path) -> None:
     link = root.with_name("link")
     link.symlink_to(root)
