@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ DISTRIBUTED = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 class Athena:
     """Queries that run for ever, until somebody stops them."""
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: int, starting_seconds: float = 0.0) -> None:
+        self.jobs = jobs
+        self._starting_seconds = starting_seconds
         self._lock = threading.Lock()
         self.started: set[str] = set()
         self.stopped: set[str] = set()
@@ -38,6 +40,9 @@ class Athena:
         self.all_run = threading.Event()
 
     def __call__(self, seen: Seen) -> Answer:
+        if seen.action == "StartQueryExecution" and self._starting_seconds:
+            self.all_run.set()  # as far as it will
+            time.sleep(self._starting_seconds)
         with self._lock:
             if seen.action == "StartQueryExecution":
                 name = f"q{len(self.started)}"
@@ -48,7 +53,7 @@ class Athena:
                 self.stopped.add(name)
                 return Answer({})
             self._looked_at.add(name)
-            if len(self._looked_at) == self._jobs:
+            if len(self._looked_at) == self.jobs:
                 self.all_run.set()
             return Answer({"QueryExecution": {"QueryExecutionId": name, "Status": {"State": "RUNNING"}}})
 
@@ -77,7 +82,18 @@ class Athena:
     ],
 )
 def test_jobs_are_stopped(state: dict[str, Any], jobs: int, number: signal.Signals, tmp_path: Path) -> None:
-    athena, path = Athena(jobs), tmp_path / "machine.json"
+    athena = Athena(jobs)
+    interrupted(athena, state, number, tmp_path)
+    assert len(athena.stopped) == jobs
+
+
+@pytest.mark.parametrize("state", [JOB, {"Type": "Parallel", "Branches": BRANCHES[:2]}])
+def test_jobs_whose_start_is_under_way(state: dict[str, Any], tmp_path: Path) -> None:
+    interrupted(Athena(1 if state is JOB else 2, starting_seconds=1), state, signal.SIGTERM, tmp_path)
+
+
+def interrupted(athena: Athena, state: dict[str, Any], number: signal.Signals, folder: Path) -> None:
+    path = folder / "machine.json"
     path.write_text(json.dumps(one(state)))
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     with (
@@ -94,4 +110,5 @@ def test_jobs_are_stopped(state: dict[str, Any], jobs: int, number: signal.Signa
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (128 + number, b"")
     assert b"Traceback" not in err
-    assert athena.stopped == athena.started and len(athena.stopped) == jobs
+    assert athena.started
+    assert athena.stopped == athena.started

@@ -32,6 +32,9 @@ class Job(ABC):
     def started(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Started:
         """What names the job that the answer to a request speaks of."""
 
+    def check(self, answer: Mapping[str, Any]) -> None:  # noqa: B027  # most services start all of it or nothing
+        """Raises TaskFailed where only a part of the job has started."""
+
     @abstractmethod
     def look(self, client: Any, started: Started) -> Mapping[str, Any] | None:
         """The job's description; None while the service does not know it yet."""
@@ -161,13 +164,14 @@ class EcsTasks(Job):
     operation = "DescribeTasks"
 
     def started(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Started:
-        tasks = [task["taskArn"] for task in answer.get("tasks", ())]
+        cluster = {"cluster": request["cluster"]} if "cluster" in request else {}
+        return {"tasks": [task["taskArn"] for task in answer.get("tasks", ())], **cluster}
+
+    def check(self, answer: Mapping[str, Any]) -> None:
         if answer.get("failures"):
             refusals = [{member_v1(name): value for name, value in item.items()} for item in answer["failures"]]
             # The guide: "If a non-empty Failures field is encountered, the task is failed with an AmazonECS.Unknown".
             raise TaskFailed("AmazonECS.Unknown", dumps({"Failures": refusals}).decode())
-        cluster = {"cluster": request["cluster"]} if "cluster" in request else {}
-        return {"tasks": tasks, **cluster}
 
     def look(self, client: Any, started: Started) -> Mapping[str, Any] | None:
         description: Mapping[str, Any] = client.describe_tasks(**started)

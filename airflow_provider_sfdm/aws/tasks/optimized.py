@@ -19,7 +19,7 @@ from .calls import Surroundings, refuse_arguments
 from .errors import FirstSdk, failure_v1, failures
 from .jobs import JOBS, Job
 from .models import service
-from .polling import until_ended
+from .polling import run_job
 from .resources import OptimizedAction, unknown
 from .results import Results, sdk_metadata
 from .spelling import V1
@@ -133,13 +133,12 @@ class OptimizedTask:
             return getattr(client, xform_name(self._operation.name))(**request)
 
         with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk)):
-            answer = surroundings.bounds.run(call)
-            result = results.write(answer, self._operation.output_shape)
-            self._change.result(result, request)
             if self._job is None:
+                answer = surroundings.bounds.run(call)
+                result = results.write(answer, self._operation.output_shape)
+                self._change.result(result, request)
                 return result | sdk_metadata(answer)
-            started = self._job.started(request, answer)
-            ended = until_ended(self._job, self._service.boto3_name, started, surroundings)
+            ended = run_job(self._job, self._service.boto3_name, request, call, surroundings)
             member = self._job.member(self._service.model)
             return self._job.outcome(results.write(ended, member), ended, self._pattern)
 

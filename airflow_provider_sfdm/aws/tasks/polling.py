@@ -1,15 +1,17 @@
-"""Waiting for a job to end."""
+"""Running a job: started, looked at until it has ended, stopped when its task is over first."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...states.seam import TaskFailed
 from .bounds import Bounds
 from .calls import Surroundings
+from .clients import Clients
 from .jobs import Job, Started
+from .starting import Start
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +22,23 @@ _LONGEST_SECONDS = 20.0
 _UNKNOWN_LOOKS = 10
 
 
-def until_ended(job: Job, service: str, started: Started, surroundings: Surroundings) -> Mapping[str, Any]:
-    """Look at a job until it has ended. Whatever else ends the wait stops the job, as on AWS.
+def run_job(
+    job: Job, service: str, request: Mapping[str, Any], call: Callable[[], Any], surroundings: Surroundings
+) -> Mapping[str, Any]:
+    """Start a job and look at it until it has ended. Whatever else ends the wait stops the job, as on AWS.
 
-    :param service: as boto3 names it.
+    :param service: as boto3 names it. :param call: starts the job as ``request`` says.
     :raises TaskFailed, ExecutionTimedOut, Aborted: the task is over first.
     """
+
+    def stop(started: Started) -> None:
+        _stop(job, surroundings.clients, service, started)
+
+    started = Start(job, request, call, stop).run(surroundings.bounds)
     try:
         return _look_on(job, surroundings.clients.patient(service), started, surroundings.bounds)
     except BaseException:
-        _stop(job, surroundings.clients.brief(service), started)
+        stop(started)
         raise
 
 
@@ -47,9 +56,9 @@ def _look_on(job: Job, client: Any, started: Started, bounds: Bounds) -> Mapping
         pause = min(pause * _GROWTH, _LONGEST_SECONDS)
 
 
-def _stop(job: Job, client: Any, started: Started) -> None:
+def _stop(job: Job, clients: Clients, service: str, started: Started) -> None:
     try:
-        job.stop(client, started)
+        job.stop(clients.brief(service), started)
     except Exception as error:
         # The task fails for another reason, which must not be lost.
         log.warning("The job %s could not be stopped: %s", dict(started), type(error).__name__)
