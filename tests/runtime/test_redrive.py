@@ -29,7 +29,6 @@ from airflow_provider_sfdm.runtime.run import redrive_map
 from tests.runtime.attempts import ITEMS, Interrupted, Planned, breaking
 from tests.runtime.helpers import path_of, put, run
 
-
 COMPACT = Transformation.COMPACT
 
 
