@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from .hooks.step_functions import StepFunctionsDistributedMapHook as StepFunctionsDistributedMapHook
     from .operators.step_functions import StepFunctionsDistributedMapOperator as StepFunctionsDistributedMapOperator
     from .operators.update_map_run import UpdateMapRunOperator as UpdateMapRunOperator
-    from .runtime.results import MapRunResults as MapRunResults
     from .runtime.redrive import NotRedrivable as NotRedrivable
+    from .runtime.results import MapRunResults as MapRunResults
     from .runtime.run import redrive_map as redrive_map
     from .runtime.run import run_map as run_map
     from .sensors.map_run import MapRunSensor as MapRunSensor

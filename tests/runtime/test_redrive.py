@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_sfdm import (
     AslProcessor,
@@ -292,3 +295,61 @@ class TestPartitionsWithoutAnEnd:
         assert repeated <= set(done[-60:]), "what it had not recorded yet"
         inputs = [child.input for child in MapRunResults.from_summary(redriven).succeeded()]
         assert sorted(inputs) == list(range(ITEMS))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_each_item_is_in_one_place(data: st.DataObject) -> None:
+    """Whatever fails, is tolerated, is batched or divided: what has succeeded once is never run again."""
+    items = data.draw(st.integers(1, 25))
+    size = data.draw(st.sampled_from([None, 1, 3, 7]))
+    batcher = None if size is None else ItemBatcher(max_items_per_batch=size)
+    per_item = batcher is not None and data.draw(st.booleans())
+    tolerated = data.draw(st.integers(0, items))
+    failing = [data.draw(st.sets(st.integers(0, items - 1))) for _ in range(4)]
+    ran: list[int] = []
+
+    def processor(bad: set[int]) -> Any:
+        def function(value: Any) -> Any:
+            members = value["Items"] if batcher is not None and not per_item else [value]
+            if bad & set(members):
+                raise ValueError
+            ran.extend(members)
+            return value
+
+        return PythonFunction(function, per_item=True) if per_item else function
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        summary = run(
+            folder,
+            processor(failing[0]),
+            given=list(range(items)),
+            partitions=data.draw(st.integers(1, 4)),
+            item_batcher=batcher,
+            tolerated_failure_count=tolerated,
+        )
+        for bad in failing[1:]:
+            check(summary, items)
+            if summary.status == "SUCCEEDED":
+                break
+            partitions = data.draw(st.integers(1, 4))
+            summary = again(folder, summary, processor(bad), partitions, item_batcher=batcher)
+        check(summary, items)
+    assert len(ran) == len(set(ran)) == summary.item_counts.succeeded
+
+
+def check(summary: MapRunSummary, items: int) -> None:
+    counts, executions = summary.item_counts, summary.execution_counts
+    assert counts.total == counts.results_written == items
+    assert executions.total == executions.results_written
+    for each in (counts, executions):
+        assert each.succeeded + each.failed + each.aborted + each.pending == each.total
+    results = MapRunResults.from_summary(summary)
+    found = [*results.succeeded(), *results.failed(), *results.pending()]
+    members = [
+        item for child in found for item in (child.input["Items"] if isinstance(child.input, dict) else [child.input])
+    ]
+    assert sorted(members) == list(range(items))
+    started = [child.name for child in found if child.name is not None and child.status != "SUCCEEDED"]
+    assert len(set(started)) == len(started) == executions.failed
