@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from .hooks.step_functions import StepFunctionsDistributedMapHook as StepFunctionsDistributedMapHook
     from .operators.step_functions import StepFunctionsDistributedMapOperator as StepFunctionsDistributedMapOperator
     from .operators.update_map_run import UpdateMapRunOperator as UpdateMapRunOperator
+    from .runtime.redrive import NotRedrivable as NotRedrivable
     from .runtime.results import MapRunResults as MapRunResults
+    from .runtime.run import redrive_map as redrive_map
     from .runtime.run import run_map as run_map
     from .sensors.map_run import MapRunSensor as MapRunSensor
     from .task_group import DistributedMapTaskGroup as DistributedMapTaskGroup
@@ -113,7 +115,8 @@ _PUBLIC = {
     "operators.step_functions": ("StepFunctionsDistributedMapOperator",),
     "operators.update_map_run": ("UpdateMapRunOperator",),
     "runtime.results": ("MapRunResults",),
-    "runtime.run": ("run_map",),
+    "runtime.redrive": ("NotRedrivable",),
+    "runtime.run": ("redrive_map", "run_map"),
     "sensors.map_run": ("MapRunSensor",),
     "task_group": ("DistributedMapTaskGroup",),
     "triggers.map_run": ("MapRunTrigger",),

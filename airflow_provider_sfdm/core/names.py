@@ -78,7 +78,10 @@ class MapRunName:
 
         That of an EXPRESS child carries a second id; children here run once an id, so it is the name again.
         """
-        name = self.child_name(index)
+        return self.arn_of_child(self.child_name(index), express=express)
+
+    def arn_of_child(self, name: str, *, express: bool) -> str:
+        """The ExecutionArn of the child execution of that name."""
         if express:
             return self._arn("express", f"{self.name}/{self.label}:{name}:{name}")
         return f"{self.execution_arn_prefix}{name}"

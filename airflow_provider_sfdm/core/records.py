@@ -42,6 +42,20 @@ class EncodedArray:
         return b"[" + b",".join(self.elements) + b"]"
 
 
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """Who a child is that runs in a redrive.
+
+    ``count`` is how often it was redriven, this time included, ``date`` when this was, and ``start`` the StartDate that
+    it keeps. A child that had never started has 0 and neither of them.
+    """
+
+    name: str
+    count: int = 0
+    date: str | None = None
+    start: str | None = None
+
+
 @dataclass(slots=True)
 class Ended:
     """How one child execution (or the failing part of one) ended.
@@ -58,6 +72,7 @@ class Ended:
     output: bytes | None = None
     error: str | None = None
     cause: str | None = None
+    redriven: Redriven | None = None
 
 
 class RecordFormat:
@@ -70,7 +85,8 @@ class RecordFormat:
         arn = f"{arn.replace(':execution:', ':express:')}%s:%s" if express else f"{arn}%s"
         self._names = 3 if express else 2
         machine = dumps(map_run.child_machine_arn).decode().replace("%", "%%")
-        count = '"RedriveCount":0,'
+        self._express = express
+        count = '"RedriveCount":%s,'
         # Recorded: EXPRESS records have neither a RedriveStatus nor its reason.
         succeeded = (
             "" if express else '"RedriveStatus":"NOT_REDRIVABLE",'
@@ -87,16 +103,26 @@ class RecordFormat:
         status = ended.status
         if status is ChildStatus.PENDING:
             return self.pending(ended.input)
-        name = self._map_run.child_name(ended.index).encode()
+        redriven = ended.redriven
+        if redriven is None:
+            name, count, start = self._map_run.child_name(ended.index).encode(), b"0", timestamp(ended.start)
+        else:
+            name, count, start = redriven.name.encode(), self._count(redriven), redriven.start or timestamp(ended.start)
         names = (name,) * (self._names - 1)
         child_input = quote(ended.input.decode())
-        dates = (timestamp(ended.start).encode(), status.value.encode(), timestamp(ended.stop).encode())
+        dates = (start.encode(), status.value.encode(), timestamp(ended.stop).encode())
         if status is ChildStatus.SUCCEEDED:
             output = quote((ended.output or b"null").decode())
-            return self._succeeded % (*names, child_input, name, output, *dates)
+            return self._succeeded % (*names, child_input, name, output, count, *dates)
         cause = b"" if ended.cause is None else b'"Cause":%b,' % quote(ended.cause)
         error = b"" if ended.error is None else b'"Error":%b,' % quote(ended.error)
-        return self._failed % (cause, error, *names, child_input, name, *dates)
+        return self._failed % (cause, error, *names, child_input, name, count, *dates)
+
+    def _count(self, redriven: Redriven) -> bytes:
+        # Recorded: a STANDARD child has a RedriveDate from then on, an EXPRESS one has not.
+        if redriven.date is None or self._express:
+            return b"%d" % redriven.count
+        return b'%d,"RedriveDate":"%b"' % (redriven.count, redriven.date.encode())
 
     @staticmethod
     def pending(input_json: bytes) -> bytes:

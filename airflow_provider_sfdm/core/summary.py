@@ -72,6 +72,7 @@ class MapRunSummary:
     tolerated_failure_count: int
     tolerated_failure_percentage: float
     redrive_count: int = 0
+    redrive_date: str | None = None
     manifest: str | None = None
     output: Any = None
     error: str | None = None
@@ -98,6 +99,8 @@ class MapRunSummary:
             "manifest": self.manifest,
             "errors": dict(self.errors),
         }
+        if self.redrive_date is not None:
+            content["redriveDate"] = self.redrive_date
         if self.status is MapRunStatus.SUCCEEDED:
             content["output"] = self.output
         else:
@@ -122,6 +125,7 @@ class MapRunSummary:
             tolerated_failure_count=data["toleratedFailureCount"],
             tolerated_failure_percentage=data["toleratedFailurePercentage"],
             redrive_count=data.get("redriveCount", 0),
+            redrive_date=data.get("redriveDate"),
             manifest=data.get("manifest"),
             output=data.get("output"),
             error=data.get("error"),

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 from ..compat import AirflowFailException, BaseOperator, Context, XComArg
 from ..core.counters import counted
 from ..core.errors import InvalidDefinition, StatesError
-from ..core.values import is_template
+from ..core.values import UNSET, is_template
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.engine import plan_map_run
+from ..runtime.folder import MapRunFolder
 from ..runtime.plan import Partition, Plan
+from ..runtime.remembered import LastMapRun, fingerprint
 from ..runtime.sources import STATE_DATA
 from ..runtime.watch import LOG_SECONDS
 from ..storage import StorageError
@@ -21,6 +23,8 @@ from .places import check_storage, map_runs_url, max_map_length, number_of_parti
 
 MAP_RUN_KEY = "map_run"
 """XCom key of the map run's folder."""
+# Of the definition: what children there are, and what they get. Where that has changed, there is nothing to redrive.
+_DECIDE_CHILDREN = ("item_reader", "items_path", "item_selector", "item_batcher", "query_language", "result_writer")
 
 
 class ReadItemsOperator(BaseOperator):
@@ -67,20 +71,7 @@ class ReadItemsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         try:
-            url = map_runs_url(self.storage, context, self.group_id)
-            warn_if_out_of_reach(url, self.executor)
-            folder, plan = plan_map_run(
-                self.authored.rendered(self.distributed_map),
-                name=f"{self.dag_id}.{self.group_id}",
-                storage=url,
-                connections=airflow_connections(self.aws_conn_id),
-                run_input=self.authored.run_input(self.distributed_map, context),
-                items=self.authored.items(context),
-                partitions=max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
-                at_once=self.active,
-                one_child_each=self.one_child_each,
-                on_read=_ReadProgress(self.log),
-            )
+            folder, plan = self._plan(context)
         except (StatesError, InvalidDefinition) as error:
             if isinstance(error.__cause__, StorageError):
                 raise  # the store may answer next time: Airflow's retries decide
@@ -96,6 +87,42 @@ class ReadItemsOperator(BaseOperator):
             {"map_run": folder.url, "index": partition.index, "label": partition_label(plan, partition)}
             for partition in plan.partitions
         ]
+
+    def _plan(self, context: Context) -> tuple[MapRunFolder, Plan]:
+        """The map run that this task has planned before, when it did not succeed, and that a retry or a clear goes on
+        with; else a new one.
+        """
+        url = map_runs_url(self.storage, context, self.group_id)
+        warn_if_out_of_reach(url, self.executor)
+        connections = airflow_connections(self.aws_conn_id)
+        definition = self.authored.rendered(self.distributed_map)
+        run_input = self.authored.run_input(self.distributed_map, context)
+        items = self.authored.items(context)
+        last = LastMapRun(url, connections)
+        data = fingerprint(
+            {name: self.distributed_map.get(name) for name in _DECIDE_CHILDREN},
+            run_input,
+            None if items is UNSET else items,
+        )
+        shares: dict[str, Any] = {
+            "partitions": max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
+            "at_once": self.active,
+            "one_child_each": self.one_child_each,
+        }
+        if (found := last.go_on(data, **shares)) is not None:
+            return found
+        planned = plan_map_run(
+            definition,
+            name=f"{self.dag_id}.{self.group_id}",
+            storage=url,
+            connections=connections,
+            run_input=run_input,
+            items=items,
+            on_read=_ReadProgress(self.log),
+            **shares,
+        )
+        last.remember(planned[1], data)
+        return planned
 
 
 def partition_label(plan: Plan, partition: Partition) -> str:
@@ -122,6 +149,11 @@ class _ReadProgress:
 
 
 def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
+    if plan.redrive_count:
+        what = counted(plan.children, "child execution")
+        task.log.info("Redrive %d of %s: %s did not succeed", plan.redrive_count, plan.map_run.arn, what)
+        task.log.info("They run again in %s", folder)
+        return
     batches = f"{counted(plan.children, 'batch')} in " if plan.batches.batched else ""
     partitions = len(plan.partitions)
     task.log.info(

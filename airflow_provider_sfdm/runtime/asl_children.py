@@ -54,7 +54,8 @@ def asl_invoke(
     machine_arn = map_run.child_machine_arn
 
     def invoke(child: Child) -> Any:
-        identity = Identity(machine_arn, map_run.child_arn(child.index, express=express), ROLE, express)
+        arn = map_run.arn_of_child(child.name(map_run), express=express)
+        identity = Identity(machine_arn, arn, ROLE, express, child.redriven)
         return _output(execute(machine, child.input, services, identity, lifetime=lifetime))
 
     return invoke

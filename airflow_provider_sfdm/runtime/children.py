@@ -12,6 +12,8 @@ from typing import Any
 from ..core.counters import ChildStatus
 from ..core.errors import ChildExecutionFailed
 from ..core.json import loads
+from ..core.names import MapRunName
+from ..core.records import Redriven
 from ..core.retry import Retrier
 from .invocation import TIMEOUT_ERROR
 from .per_item import ItemOutcomes
@@ -27,6 +29,11 @@ class Child:
     input: Any
     input_json: bytes
     outcomes: ItemOutcomes | None = None  # when the processor reports an outcome an item
+    redriven: Redriven | None = None  # who it is, in a redrive; else its index says it
+
+    def name(self, map_run: MapRunName) -> str:
+        """Its name: the same at every attempt, and in every redrive."""
+        return map_run.child_name(self.index) if self.redriven is None else self.redriven.name
 
     def renew(self) -> None:
         """Before another attempt: the function may have changed the input that the last one was given."""

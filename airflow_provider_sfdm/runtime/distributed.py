@@ -110,7 +110,7 @@ def _children(request: DistributedRun) -> InvocationFactory:
     def ready(concurrency: int, plan: Plan, folder: MapRunFolder, lifetime: Lifetime) -> Invocation:
         def run(child: Child) -> Any:
             try:
-                return request.run_child(child.input, plan.map_run.child_name(child.index), lifetime)
+                return request.run_child(child.input, child.name(plan.map_run), lifetime)
             except StateFailed as failed:
                 raise ChildExecutionFailed(failed.error or "", failed.cause or "") from None
             except ExecutionTimedOut:

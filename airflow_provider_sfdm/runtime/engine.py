@@ -113,7 +113,6 @@ def plan_map_run(
         log.warning("%s has no items: the map run will succeed with nothing", place)
     concurrency = int(resolved.max_concurrency or 0)
     express = resolved.execution_type is ExecutionType.EXPRESS
-    limit = min(concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
     plan = Plan(
         map_run=map_run,
         start=start,
@@ -127,7 +126,7 @@ def plan_map_run(
         express=express,
         items=layout.items,
         children=layout.children,
-        partitions=_partitions(layout, partitions, at_once, max(limit, partitions) if one_child_each else limit),
+        partitions=share_out(layout, concurrency, partitions, at_once, one_child_each=one_child_each),
         selector=template if in_place else None,
         input=inside.input if in_place and template is not None else None,
         context=inside.context if in_place and template is not None else {},
@@ -209,8 +208,13 @@ def _check_writable(destination: Destination, map_run: MapRunName, connections: 
         log.info("The empty object that tested the result location stays there: %s", error)
 
 
-def _partitions(layout: Layout, wanted: int, at_once: int | None, limit: int) -> tuple[Partition, ...]:
+def share_out(
+    layout: Layout, max_concurrency: int, wanted: int, at_once: int | None, *, one_child_each: bool
+) -> tuple[Partition, ...]:
     """As many partitions as are wanted, but none without a child, and none without a share of MaxConcurrency."""
+    limit = min(max_concurrency or MAX_CONCURRENCY, MAX_CONCURRENCY)
+    if one_child_each:
+        limit = max(limit, wanted)
     count = max(1, min(wanted, limit, layout.children))
     active = min(count, at_once or count)
     share, rest = divmod(limit, active)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.counters import Counts, MapRunStatus
 from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, ResultWriterFailed
-from ..core.json import dumps
+from ..core.json import dumps, loads
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import timestamp
 from ..core.summary import MapRunSummary
 from ..storage.base import ObjectStore, StorageError
-from .folder import PLAN, SUMMARY, MapRunFolder
+from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
 from .invocation import PAYLOAD_LIMIT
 from .plan import Plan
 from .stop import StopReason
 
 log = logging.getLogger(__name__)
+
+_FILE_OVERHEAD = 2  # the brackets of each
 
 
 def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSummary:
@@ -32,15 +34,16 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
     """
     plan = Plan.from_dict(folder.read(PLAN))
     ends = [folder.read_partition(partition.index) for partition in plan.partitions]
-    items, executions = _total(plan, ends, "items"), _total(plan, ends, "executions")
+    before = folder.find(BEFORE) if plan.redrive_count else None
+    items, executions = _total(plan, ends, "items", before), _total(plan, ends, "executions", before)
     error = _verdict(plan, folder.stop_reason(), ends, items)
-    manifest_key = _write_manifest(plan, ends, destination)
+    manifest_key = _write_manifest(plan, ends, before, destination)
     output: Any = None
     if plan.destination.exported:
         details = {"Bucket": plan.destination.bucket, "Key": manifest_key}
         output = {"MapRunArn": plan.map_run.arn, "ResultWriterDetails": details}
     elif error is None:
-        output, error = _state_output(ends, destination.url(manifest_key))
+        output, error = _state_output(ends, _outputs(before, destination), destination.url(manifest_key))
     status = MapRunStatus.SUCCEEDED
     if error is not None:
         status = MapRunStatus.ABORTED if error.aborted else MapRunStatus.FAILED
@@ -58,6 +61,8 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
         max_concurrency=plan.max_concurrency,
         tolerated_failure_count=plan.tolerance.count,
         tolerated_failure_percentage=plan.tolerance.percentage,
+        redrive_count=plan.redrive_count,
+        redrive_date=plan.redrive_date,
         manifest=destination.url(manifest_key),
         output=output if status is MapRunStatus.SUCCEEDED else None,
         error=error.error if error else None,
@@ -72,8 +77,10 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
     return summary
 
 
-def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str) -> Counts:
-    total = Counts()
+def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: Mapping[str, Any] | None) -> Counts:
+    """``before``: what had succeeded before a redrive."""
+    number = before[what] if before is not None else 0
+    total = Counts(succeeded=number, total=number, results_written=number)
     for partition, end in zip(plan.partitions, ends, strict=True):
         if end is not None:
             # Recorded: results_written is at the end the total, pending ones included, even without a ResultWriter.
@@ -105,8 +112,15 @@ def _verdict(
     return None
 
 
-def _write_manifest(plan: Plan, ends: Iterable[dict[str, Any] | None], destination: ObjectStore) -> str:
+def _write_manifest(
+    plan: Plan,
+    ends: Iterable[dict[str, Any] | None],
+    before: Mapping[str, Any] | None,
+    destination: ObjectStore,
+) -> str:
     files: dict[str, list[ResultFile]] = {status: [] for status in STATUSES}
+    # Recorded: after a redrive SUCCEEDED lists earlier files as well, FAILED and PENDING the new ones only.
+    files["SUCCEEDED"] += _files_before(before)
     for end in ends:
         for status in STATUSES:
             files[status] += [ResultFile(f["Key"], f["Size"]) for f in (end["files"][status] if end else ())]
@@ -122,12 +136,36 @@ def _write_manifest(plan: Plan, ends: Iterable[dict[str, Any] | None], destinati
 def result_folder(plan: Plan) -> str:
     """The folder of the result files and the manifest, relative to the destination's root: ``Prefix/UUID``."""
     prefix = plan.destination.prefix.strip("/")
-    return f"{prefix}/{plan.map_run.uuid}" if prefix else plan.map_run.uuid
+    folder = f"{prefix}/{plan.map_run.uuid}" if prefix else plan.map_run.uuid
+    return f"{folder}/Redrive-{plan.redrive_count}" if plan.redrive_count else folder
 
 
-def _state_output(ends: Iterable[dict[str, Any] | None], manifest_url: str) -> tuple[Any, StopReason | None]:
-    """The array of outputs, or why it cannot be returned (AWS: States.DataLimitExceeded over 256 KiB)."""
+def _files_before(before: Mapping[str, Any] | None) -> list[ResultFile]:
+    return [] if before is None else [ResultFile(file["Key"], file["Size"]) for file in before["files"]]
+
+
+def _outputs(before: Mapping[str, Any] | None, destination: ObjectStore) -> list[Any] | None:
+    """The elements of the state output that an earlier run of the map run has left; None: they are too large."""
+    files = _files_before(before)
+    if sum(file.size for file in files) > PAYLOAD_LIMIT + len(files) * _FILE_OVERHEAD:
+        return None
     elements: list[Any] = []
+    for file in files:
+        data = destination.read(file.key)
+        elements += map(loads, data.splitlines()) if file.key.endswith(".jsonl") else loads(data)
+    return elements
+
+
+def _state_output(
+    ends: Iterable[dict[str, Any] | None], before: list[Any] | None, manifest_url: str
+) -> tuple[Any, StopReason | None]:
+    """The array of outputs, or why it cannot be returned (AWS: States.DataLimitExceeded over 256 KiB).
+
+    Those of a redrive come after those from before.
+    """
+    elements: list[Any] = list(before or ())
+    if before is None:
+        ends = [None]
     for end in ends:
         if end is None or end["output"] is None:
             break

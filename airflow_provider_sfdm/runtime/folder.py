@@ -14,6 +14,8 @@
         nested/                 map runs that children began themselves, each a folder like this one
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
+        redrives/<n>/           redrive n: a folder like this one, with children.jsonl (those that run again) and
+                                before.json (what had succeeded before)
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from .stop import StopReason
 
 PLAN = "plan.json"
 SPOOL = "items.jsonl"
+CHILDREN = "children.jsonl"
+BEFORE = "before.json"
+REDRIVES = "redrives/"
 SUMMARY = "summary.json"
 RESULTS = "results"
 NESTED = "nested"
@@ -171,6 +176,20 @@ class MapRunFolder:
 
     def read_partition(self, partition: int) -> dict[str, Any] | None:
         return self.find(f"{_PARTITIONS}{partition:05d}.json")
+
+    def has_begun(self) -> bool:
+        """Whether any child of the map run may have been started."""
+        prefixes = (_ATTEMPTS, _PARTITIONS, _PROGRESS, "claims/")
+        return any(next(self._keys(prefix), None) is not None for prefix in prefixes)
+
+    # -- redrives
+
+    def redrives(self) -> int:
+        """The number of the last redrive that was planned; 0 without any."""
+        number = 0
+        while self.find(f"{REDRIVES}{number + 1}/{PLAN}") is not None:
+            number += 1
+        return number
 
     def ended_partitions(self) -> int:
         """How many partitions have ended."""

@@ -34,7 +34,7 @@ from .watch import PartitionWatch
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Counts, Counts], None]
-RUN_AGAIN = "to run the map again, clear the whole group, read_items included"
+RUN_AGAIN = "to run again what did not succeed, clear the whole group, read_items included"
 
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100

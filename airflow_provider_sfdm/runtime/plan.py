@@ -28,6 +28,7 @@ class SourceKind(StrEnum):
     JSONL = "JSONL"  # lines in place, by byte offset
     PARQUET = "PARQUET"  # rows in place, by row number
     SPOOL = "SPOOL"  # items.jsonl of the map run's folder, by byte offset: items after ItemSelector
+    CHILDREN = "CHILDREN"  # children.jsonl of a redrive's folder, by byte offset: children that did not succeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,10 @@ class Plan:
     input: Any = None
     context: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    # Which redrive this is, and when it began. ``items`` are then still all items of the map run, as the tolerance is
+    # of all of them, ``children`` those that run again.
+    redrive_count: int = 0
+    redrive_date: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}

@@ -11,11 +11,12 @@ from ..core.decoding import csv, jsonl
 from ..core.errors import ItemReaderFailed
 from ..core.json import dumps, loads
 from ..core.paths import Scope
+from ..core.records import Redriven
 from ..core.selector import compile_selector
 from ..storage import Connections, open_object
 from ..storage.base import AccessDenied, ObjectChanged, ObjectNotFound
 from .children import Child
-from .folder import SPOOL, MapRunFolder
+from .folder import CHILDREN, SPOOL, MapRunFolder
 from .per_item import ItemOutcomes
 from .plan import Partition, Plan, SourceKind
 
@@ -33,6 +34,8 @@ def partition_children(
     try:
         if plan.source.kind is SourceKind.SPOOL:
             children = _spooled(plan, partition, folder)
+        elif plan.source.kind is SourceKind.CHILDREN:
+            children = _redriven(partition, folder)
         else:
             children = _counted(plan, partition, connections)
         if not per_item:
@@ -42,7 +45,7 @@ def partition_children(
             child.outcomes = ItemOutcomes(child.input)
             yield child
     except (ObjectNotFound, AccessDenied, ObjectChanged) as error:
-        if plan.source.kind is SourceKind.SPOOL:
+        if plan.source.kind in (SourceKind.SPOOL, SourceKind.CHILDREN):
             raise  # the map run's own folder, not the data set
         raise ItemReaderFailed(str(error)) from error
 
@@ -121,6 +124,15 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
             f"{url}: partition {partition.index} was planned with {partition.children:,} child executions"
             f" and has {index - partition.first_child:,}"
         )
+
+
+def _redriven(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
+    with folder.store.open(CHILDREN, None, partition.offset) as stream:
+        for index, line in enumerate(islice(stream, partition.children), partition.first_child):
+            found = loads(line)
+            input_json = found["Input"].encode()
+            redriven = Redriven(found["Name"], found["Count"], found["Date"], found["Start"])
+            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven)
 
 
 def _child(plan: Plan, index: int, batch: list[bytes]) -> Child:

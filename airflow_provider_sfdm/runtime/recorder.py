@@ -155,7 +155,7 @@ class Recorder:
     def _entries(self, child: Child, outcome: Outcome) -> Results:
         """What a child that ended leaves, and where. Encoded at once: what waits for its turn is bytes."""
         if outcome.status is ChildStatus.SUCCEEDED:
-            return (self._success(child.index, child.input_json, outcome, outcome.output_json or b"null"),)
+            return (self._success(child, child.input_json, outcome, outcome.output_json or b"null"),)
         entries: Results = ()
         input_json = child.input_json
         if child.outcomes is not None and child.outcomes.outputs:
@@ -165,19 +165,22 @@ class Recorder:
             done = Outcome(ChildStatus.SUCCEEDED, outcome.start, outcome.stop, output)
             input_json = _part(child.input_json, outcomes.unfinished())
             part = _part(child.input_json, sorted(outcomes.outputs))
-            entries = (self._success(child.index, part, done, output.to_json()),)
+            entries = (self._success(child, part, done, output.to_json()),)
         ended = Ended(
             child.index, outcome.status, input_json, outcome.start, outcome.stop,
-            error=outcome.error, cause=outcome.cause,
+            error=outcome.error, cause=outcome.cause, redriven=child.redriven,
         )  # fmt: skip
         # AWS: failed children are always written as NONE records, in the state output too.
         return (*entries, ("FAILED", (self._records.record(ended),)))
 
     def _success(
-        self, index: int, input_json: bytes, outcome: Outcome, output_json: bytes
+        self, child: Child, input_json: bytes, outcome: Outcome, output_json: bytes
     ) -> tuple[str, tuple[bytes, ...]]:
         if self._keeps_records:
-            ended = Ended(index, outcome.status, input_json, outcome.start, outcome.stop, output_json)
+            ended = Ended(
+                child.index, outcome.status, input_json, outcome.start, outcome.stop, output_json,
+                redriven=child.redriven,
+            )  # fmt: skip
             elements: tuple[bytes, ...] = (self._records.record(ended),)
         else:
             elements = result_elements(outcome.output, output_json, self._transformation)

@@ -1,8 +1,11 @@
-"""``run_map``: a whole map run in this process, from a script or a test. No Airflow, no account, no server."""
+"""``run_map`` and ``redrive_map``: a whole map run in this process, from a script or a test. No Airflow, no account, no
+server.
+"""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -14,8 +17,11 @@ from ..core.values import UNSET
 from ..storage import Connections, open_folder
 from .engine import plan_map_run
 from .finish import write_results
+from .folder import MapRunFolder
 from .partition import run_partition
+from .plan import Plan
 from .processors import InvocationFactory, invocation_of
+from .redrive import plan_redrive
 from .stop import StopSignal
 
 
@@ -64,6 +70,42 @@ def run_map(
         partitions=partitions,
         at_once=1,
     )
+    return _to_the_end(definition, folder, plan, invocation, connections, stop)
+
+
+def redrive_map(
+    definition: DistributedMap,
+    summary: MapRunSummary,
+    storage: str,
+    *,
+    partitions: int = 1,
+    connections: Connections | None = None,
+) -> MapRunSummary:
+    """Run again what did not succeed in a map run of ``run_map``: children that failed, timed out, were aborted or
+    never started, on the inputs that they had; returns the new summary.
+
+    It is the same map run: what had succeeded counts on. ``definition`` says how children are run (its processor,
+    Retry and timeout); all else is as it was planned. ``storage`` is the folder that ``run_map`` was given.
+
+    :raises NotRedrivable: the map run has succeeded, or could not read its items.
+    :raises StatesError: the results of the map run cannot be read, or new ones not be written.
+    :raises airflow_provider_sfdm.storage.StorageError: ``storage`` could not be reached; call it again.
+    """
+    connections = connections or Connections()
+    arn = summary.map_run_arn or ""
+    folder = MapRunFolder(open_folder(f"{storage.rstrip('/')}/{arn.rpartition(':')[2]}", connections))
+    following, plan = plan_redrive(folder, connections, partitions=partitions, at_once=1, now=time.time())
+    return _to_the_end(definition, following, plan, None, connections, None)
+
+
+def _to_the_end(
+    definition: DistributedMap,
+    folder: MapRunFolder,
+    plan: Plan,
+    invocation: InvocationFactory | None,
+    connections: Connections,
+    stop: StopSignal | None,
+) -> MapRunSummary:
     invocation = invocation or invocation_factory(definition, connections)
     for partition in plan.partitions:
         run_partition(definition, folder, partition.index, invocation, connections, stop=stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.records import Redriven
 from .timestamps import render
 
 
@@ -17,12 +18,14 @@ class Identity:
     :param execution_arn: that of the execution, ``…:execution:NAME:EXECUTION`` or ``…:express:NAME:EXECUTION:ID``.
     :param role_arn: the role's.
     :param express: whether the execution is of type EXPRESS.
+    :param redriven: what a redrive says of a child execution.
     """
 
     state_machine_arn: str
     execution_arn: str
     role_arn: str
     express: bool = False
+    redriven: Redriven | None = None
 
     @property
     def machine_name(self) -> str:
@@ -53,6 +56,11 @@ class Identity:
         }
         if self.is_child or not self.express:
             execution["RedriveCount"] = 0
+        if self.redriven is not None and self.redriven.count:
+            execution["RedriveCount"] = self.redriven.count
+            if not self.express:  # recorded: those of EXPRESS have no RedriveTime
+                execution["RedriveTime"] = self.redriven.date
+                execution["StartTime"] = self.redriven.start
         return execution, {"Id": self.state_machine_arn, "Name": self.machine_name}
 
     def child(self, label: str, execution_name: str, *, express: bool) -> Identity:

@@ -131,7 +131,7 @@ def test_the_label_counts_items_where_each_has_an_outcome(tmp_path: Path) -> Non
 
 def test_the_failure_says_what_it_takes_to_run_the_map_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, _ = plan(DistributedMap(item_processor=str, items=[1]), tmp_path)
-    again = "to run the map again, clear the whole group, read_items included"
+    again = "to run again what did not succeed, clear the whole group, read_items included"
     # A partition that left nothing can be run again by itself.
     assert failure_of_write_results(folder.url).endswith(
         f"; clear the failed partition tasks to run them again; {again}"

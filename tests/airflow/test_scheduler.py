@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm import MapRunResults
 from tools.airflow_stack import AirflowStack
 from tools.servers import S3Endpoint
 
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.scheduler
 def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("timed_groups.py", "killed.py"):
+    for name in ("timed_groups.py", "killed.py", "redriven_map.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, dags)
     environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
     with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
@@ -109,6 +111,39 @@ def test_partitions_whose_processes_are_killed_go_on(stack: AirflowStack, tmp_pa
     repeated = sum(numbers.values()) - 1200
     # Two seconds of work by default, at 10 ms a child, and what a busy machine takes to store.
     assert 0 < repeated <= 3 * 400
+
+
+def test_clearing_the_group_redrives_the_map_run(stack: AirflowStack, tmp_path: Path) -> None:
+    """Only what did not succeed runs again, in as many partitions as that needs; and a success begins anew."""
+    broken, effects = tmp_path / "broken", tmp_path / "effects"
+    broken.touch()
+    run_id = stack.trigger("redriven_map", {"folder": str(tmp_path)})
+    assert stack.wait("redriven_map", run_id, timeout=240).state == "failed"
+    first = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+    before = Counter(effects.read_text().split())
+    assert first["executionCounts"]["succeeded"] == len(before) > 0
+
+    def clear() -> dict[str, Any]:
+        tasks = ["effect.read_items", "effect.run_partition", "effect.write_results"]
+        stack.api.clear("redriven_map", run_id, tasks)
+        run = stack.wait("redriven_map", run_id, timeout=240)
+        assert run.state == "success", stack.task_log("redriven_map", run_id, "effect.read_items", attempt=2)
+        summary: dict[str, Any] = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+        return summary
+
+    broken.unlink()
+    summary = clear()
+    assert (summary["mapRunArn"], summary["redriveCount"]) == (first["mapRunArn"], 1)
+    assert (summary["status"], summary["startDate"]) == ("SUCCEEDED", first["startDate"])
+    counts = summary["executionCounts"]
+    assert (counts["succeeded"], counts["total"], counts["resultsWritten"]) == (400, 400, 400)
+    assert Counter(effects.read_text().split()) == Counter(map(str, range(400))), "each of them succeeded once"
+    found = sorted(child.output for child in MapRunResults.from_summary(summary).succeeded())
+    assert found == list(range(400))
+
+    summary = clear()
+    assert summary["mapRunArn"] != first["mapRunArn"]
+    assert (summary["redriveCount"], summary["executionCounts"]["succeeded"]) == (0, 400)
 
 
 def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:

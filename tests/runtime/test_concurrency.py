@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_sfdm import DistributedMap, ItemBatcher
 from airflow_provider_sfdm.runtime.boundaries import Boundaries, Boundary
-from airflow_provider_sfdm.runtime.engine import _partitions
+from airflow_provider_sfdm.runtime.engine import share_out
 from airflow_provider_sfdm.runtime.plan import Source, SourceKind
 from airflow_provider_sfdm.runtime.planning import Layout
 from tests.runtime.helpers import inputs, results, run
@@ -30,7 +30,7 @@ def _layout(children: int, per_child: int = 3) -> Layout:
 
 def test_shares_never_add_up_to_more_than_max_concurrency() -> None:
     for wanted, at_once, limit, children in product(range(1, 9), (None, *range(1, 9)), range(1, 12), range(12)):
-        partitions = _partitions(_layout(children), wanted, at_once, limit)
+        partitions = share_out(_layout(children), limit, wanted, at_once, one_child_each=False)
         shares = sorted((partition.concurrency for partition in partitions), reverse=True)
         active = min(len(partitions), at_once or len(partitions))
         assert min(shares) >= 1
@@ -41,7 +41,7 @@ def test_shares_never_add_up_to_more_than_max_concurrency() -> None:
 
 def test_partitions_cover_every_child_once_and_are_about_equal() -> None:
     for wanted, children in product(range(1, 12), range(40)):
-        partitions = _partitions(_layout(children), wanted, None, 10_000)
+        partitions = share_out(_layout(children), 10_000, wanted, None, one_child_each=False)
         assert [partition.index for partition in partitions] == list(range(len(partitions)))
         assert (partitions[0].first_child, partitions[0].first_item) == (0, 0)
         for one, other in pairwise(partitions):

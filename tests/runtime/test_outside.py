@@ -12,10 +12,13 @@ import pytest
 from airflow_provider_sfdm import ItemBatcher
 from airflow_provider_sfdm.core.counters import ChildStatus
 from airflow_provider_sfdm.runtime.children import Outcome
+from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.outside import child_to_start, record_child
 from airflow_provider_sfdm.runtime.partition import PartitionStopped, run_partition
+from airflow_provider_sfdm.runtime.redrive import plan_redrive
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
+from airflow_provider_sfdm.storage import open_folder
 from tests.runtime.helpers import counters, echo, inputs, records, results
 from tests.runtime.parallel import CONNECTIONS, PlannedMap
 
@@ -56,6 +59,25 @@ def test_an_outcome_that_breaches_the_tolerance_stops_the_rest(tmp_path: Path) -
     summary = planned.finish()
     assert (summary.status, summary.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
     assert counters(summary) == {"timedOut": 1, "pending": 2, "total": 3, "resultsWritten": 3}
+
+
+def test_a_redrive(tmp_path: Path) -> None:
+    """Children that the tasks of a group run: each its own partition, of which there are fewer now."""
+    batcher = ItemBatcher(max_items_per_batch=2)
+    planned = PlannedMap(tmp_path, echo, list(range(6)), 3, item_batcher=batcher)
+    record_child(planned.folder, 0, _succeeded("fine"), CONNECTIONS)
+    record_child(planned.folder, 1, Outcome(ChildStatus.FAILED, NOW, NOW, error="E", cause="C"), CONNECTIONS)
+    record_child(planned.folder, 2, None, CONNECTIONS)
+    assert planned.finish().status == "FAILED"
+    folder, plan = plan_redrive(planned.folder, CONNECTIONS, partitions=1024, one_child_each=True, now=NOW + 9)
+    assert len(plan.partitions) == plan.children == 2
+    taken = [child_to_start(folder, index, CONNECTIONS) for index in range(2)]
+    assert [child.input["Items"] for child in taken if child] == [[2, 3], [4, 5]]
+    for index in range(2):
+        record_child(folder, index, _succeeded("now"), CONNECTIONS)
+    summary = write_results(folder, open_folder(plan.destination.root, CONNECTIONS))
+    assert (summary.status, summary.redrive_count) == ("SUCCEEDED", 1)
+    assert counters(summary) == {"succeeded": 6, "total": 6, "resultsWritten": 6}
 
 
 def test_without_items_there_is_no_child(tmp_path: Path) -> None:

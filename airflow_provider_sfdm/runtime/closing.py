@@ -1,0 +1,55 @@
+"""Ends a partition whose task will not: what its attempts have recorded counts, all other children are PENDING."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from ..core.counters import counted
+from ..storage import Connections, open_folder
+from .finish import result_folder
+from .folder import PLAN, MapRunFolder
+from .journal import Journal
+from .plan import Plan
+from .reading import partition_children
+from .recorder import Recorder
+from .result_files import ResultFiles
+from .stop import StopSignal
+
+log = logging.getLogger(__name__)
+
+
+def close_partition(folder: MapRunFolder, index: int, connections: Connections) -> None:
+    """Store an end of partition ``index``, unless it has one. An attempt that still runs somewhere stops when it looks.
+
+    :raises ItemReaderFailed: the children that never ended cannot be read any more.
+    :raises ResultWriterFailed: the results could not be written.
+    :raises StorageError: the map run's folder or the source could not be reached.
+    """
+    if folder.read_partition(index) is not None:
+        return
+    plan = Plan.from_dict(folder.read(PLAN))
+    partition = plan.partitions[index]
+    journal = Journal(folder, index, math.inf, StopSignal())
+    destination = open_folder(plan.destination.root, connections)
+    files = ResultFiles(
+        destination, result_folder(plan), plan.destination.output_type, index, len(plan.partitions), journal.attempt
+    )
+    recorder = Recorder(plan, partition, files)
+    stored = False
+    try:
+        done = recorder.restore(journal.recorded()) or (lambda index: False)
+        recorder.flush()
+        for child in partition_children(plan, partition, folder, connections, per_item=False):
+            if not done(child.index):
+                recorder.pending(child)
+        files.close()
+        # False: another attempt has ended it in the meantime, and these files are not its.
+        stored = folder.write_partition(index, recorder.content(files))
+    finally:
+        if not stored:
+            files.discard()
+    folder.discard_attempts(index)
+    if stored:
+        what = counted(recorder.executions.finished, "child execution")
+        log.info("Partition %d had left no end: %s had been recorded, the others are pending", index, what)
