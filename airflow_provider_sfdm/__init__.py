@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .aws.tasks.bounds import send_task_heartbeat as send_task_heartbeat
     from .core.batcher import ItemBatcher as ItemBatcher
     from .core.conditions import MapRunCondition as MapRunCondition
     from .core.definition import DistributedMap as DistributedMap
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from .core.writer import WriterConfig as WriterConfig
     from .decorators.distributed_map import distributed_map as distributed_map
     from .hooks.step_functions import StepFunctionsDistributedMapHook as StepFunctionsDistributedMapHook
+    from .local.bounds import send_task_heartbeat as send_task_heartbeat
     from .operators.step_functions import StepFunctionsDistributedMapOperator as StepFunctionsDistributedMapOperator
     from .operators.update_map_run import UpdateMapRunOperator as UpdateMapRunOperator
     from .runtime.redrive import NotRedrivable as NotRedrivable
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 
 # Module -> the public names it has. A new name goes here and, for type checkers, into the imports above.
 _PUBLIC = {
-    "aws.tasks.bounds": ("send_task_heartbeat",),
     "core.batcher": ("ItemBatcher",),
     "core.conditions": ("MapRunCondition",),
     "core.definition": ("DistributedMap",),
@@ -112,6 +111,7 @@ _PUBLIC = {
     "core.writer": ("OutputType", "ResultWriter", "Transformation", "WriterConfig"),
     "decorators.distributed_map": ("distributed_map",),
     "hooks.step_functions": ("StepFunctionsDistributedMapHook",),
+    "local.bounds": ("send_task_heartbeat",),
     "operators.step_functions": ("StepFunctionsDistributedMapOperator",),
     "operators.update_map_run": ("UpdateMapRunOperator",),
     "runtime.results": ("MapRunResults",),

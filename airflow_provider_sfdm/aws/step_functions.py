@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.arns import ArnKind, StatesArn
 from ..core.errors import InvalidDefinition
 from ..core.executions import ChildExecution, Execution, ExecutionStatus, MapRun, MapRunListed
+from ..core.limits import MAX_CAUSE, MAX_ERROR
 from ..core.map_run_updates import MapRunLimits
 from .errors import ExecutionNameTaken, NotFound, ServiceError, calling
 from .state_machines import StateMachineCalls, same_json
@@ -73,7 +74,9 @@ class StepFunctionsCalls(StateMachineCalls):
         self._here(execution_arn, "execution_arn", ArnKind.EXECUTION, ArnKind.CHILD_EXECUTION)
         try:
             with calling("StopExecution"):
-                self.states_client.stop_execution(executionArn=execution_arn, error=error[:256], cause=cause[:32_768])
+                self.states_client.stop_execution(
+                    executionArn=execution_arn, error=error[:MAX_ERROR], cause=cause[:MAX_CAUSE]
+                )
         except NotFound:
             return False
         except ServiceError as refused:

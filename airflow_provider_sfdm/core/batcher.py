@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InvalidDefinition
+from .limits import MAX_PAYLOAD_BYTES
 from .values import check_integer, check_one, check_path, is_jsonata, json_copy, shown
 
-MAX_PAYLOAD_BYTES = 262_144
 """AWS's limit for the input of an execution: 256 KiB of UTF-8."""
 
 

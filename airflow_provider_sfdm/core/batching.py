@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .batcher import MAX_PAYLOAD_BYTES
 from .errors import DataLimitExceeded, InvalidDefinition
 from .json import dumps
+from .limits import MAX_PAYLOAD_BYTES
 from .selecting import deep_copy
 from .selector_bound import SelectorBound
 from .values import UNSET

@@ -24,14 +24,13 @@ from typing import Any, Protocol
 from .errors import InvalidDefinition, StatesRuntime
 from .json import excerpt
 from .jsonpath_syntax import Part, PathSyntaxError, QueryError, Segment, parse, spell
+from .limits import MAX_CAUSE
 
 Getter = Callable[[Any], Any]
 NULL_INPUT = "Unable to apply Path transformation to null or empty input."
 """AWS's cause for a path into a state's input that is null; AWS says of it that it is meant so
 (github.com/awslabs/states-language/issues/29).
 """
-# AWS API reference: "cause ... Maximum length of 32768".
-_MAX_CAUSE = 32_768
 
 
 class Roots(Protocol):
@@ -133,7 +132,7 @@ class CompiledPath:
             # Such a field is "$" where it is not given, and hands a null on.
             return self.find(scope) if self.text == "$" else self.look_up(scope)
         except PathNotFound as reason:
-            raise StatesRuntime(f"Invalid path '{self.text}' : {reason}"[:_MAX_CAUSE]) from None
+            raise StatesRuntime(f"Invalid path '{self.text}' : {reason}"[:MAX_CAUSE]) from None
 
 
 @lru_cache(maxsize=1024)
@@ -218,21 +217,21 @@ def compile_reference_path(text: object, field: str) -> CompiledPath:
 def not_found(path: str, field: str, input: Any) -> StatesRuntime:
     """AWS's error for a path in the field ``field`` of a payload template that leads nowhere."""
     where = f"The JSONPath '{path}' specified for the field '{field}' could not be found in the input"
-    return StatesRuntime(f"{where} '{_text(input)}'"[:_MAX_CAUSE])
+    return StatesRuntime(f"{where} '{_text(input)}'"[:MAX_CAUSE])
 
 
 def in_state(cause: str, state_name: str, event_id: int) -> str:
     """``cause`` with the beginning that AWS gives a States.Runtime raised while a state was executed."""
     beginning = f"An error occurred while executing the state '{state_name}' (entered at the event id #{event_id})."
-    return f"{beginning} {cause}"[:_MAX_CAUSE]
+    return f"{beginning} {cause}"[:MAX_CAUSE]
 
 
 def _text(value: Any) -> str:
     try:
-        return excerpt(value, _MAX_CAUSE)
+        return excerpt(value, MAX_CAUSE)
     except (TypeError, ValueError):
         # An input that Python code made need not be JSON, and the missing path is what has to be told.
-        return repr(value)[:_MAX_CAUSE]
+        return repr(value)[:MAX_CAUSE]
 
 
 def _getter(segments: tuple[Segment, ...]) -> Getter:

@@ -13,11 +13,12 @@ from copy import copy
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from .batcher import MAX_PAYLOAD_BYTES, ItemBatcher
+from .batcher import ItemBatcher
 from .batching import Batching
 from .definition import DistributedMap
 from .errors import InvalidDefinition, ItemReaderFailed, StatesRuntime, UnsupportedField
 from .json import dumps
+from .limits import MAX_PAYLOAD_BYTES
 from .numbers import decimal, integer
 from .paths import (
     CompiledPath,

@@ -12,13 +12,12 @@ from .asl_states import all_states
 from .definition import DistributedMap
 from .errors import DataLimitExceeded, InvalidDefinition, UnsupportedField
 from .json import dumps
+from .limits import MAX_PAYLOAD_BYTES
 from .processors import as_processor
 from .values import UNSET, QueryLanguage, is_jsonata, json_copy, strings
 
 JSONPATH = QueryLanguage.JSONPATH
 _CONTEXT_INPUT = re.compile(r"((?:\$\$|\$states\.context)\.Execution\.Input)(?![A-Za-z0-9_])")
-MAX_INPUT_BYTES = 262_144
-"""AWS's limit for the input of an execution."""
 
 
 def state_machine_of(definition: DistributedMap) -> dict[str, Any]:
@@ -75,9 +74,10 @@ def execution_input(definition: DistributedMap, run_input: Any, items: Any = UNS
         text = dumps(content)
     except ValueError as error:
         raise InvalidDefinition("input", f"is no JSON: {error}") from error
-    if len(text) > MAX_INPUT_BYTES:
+    if len(text) > MAX_PAYLOAD_BYTES:
         raise DataLimitExceeded(
-            f"the input of the execution has {len(text):,} bytes, and Step Functions takes {MAX_INPUT_BYTES:,}: {hint}"
+            f"the input of the execution has {len(text):,} bytes, "
+            f"and Step Functions takes {MAX_PAYLOAD_BYTES:,}: {hint}"
         )
     return text.decode()
 

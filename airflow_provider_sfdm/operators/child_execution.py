@@ -20,9 +20,9 @@ from ..compat import (
 )
 from ..core.counters import ChildStatus
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
+from ..local.invocation import ChildFailed, encode_output
 from ..runtime.children import Outcome
 from ..runtime.folder import MapRunFolder
-from ..runtime.invocation import ChildFailed, encode_output
 from ..runtime.outside import child_to_start, record_child
 from ..runtime.slots import MustWait
 from ..storage import open_folder

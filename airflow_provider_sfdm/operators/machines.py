@@ -17,7 +17,8 @@ from ..core.definition import DistributedMap
 from ..core.engines import Engine, refuse_unsupported
 from ..core.errors import DataLimitExceeded, InvalidDefinition
 from ..core.json import dumps
-from ..core.state_machine import MAX_INPUT_BYTES, execution_input, state_machine_of
+from ..core.limits import MAX_PAYLOAD_BYTES
+from ..core.state_machine import execution_input, state_machine_of
 from ..core.values import UNSET, json_copy, shown
 from .authored import AuthoredMap
 from .places import SECTION
@@ -123,10 +124,10 @@ def plain_input(given: Any) -> str:
         text = dumps(json_copy(given, "input"))
     except ValueError as error:
         raise InvalidDefinition("input", f"is no JSON: {error}") from error
-    if len(text) > MAX_INPUT_BYTES:
+    if len(text) > MAX_PAYLOAD_BYTES:
         raise DataLimitExceeded(
-            f"the input of the execution has {len(text):,} bytes, and Step Functions takes {MAX_INPUT_BYTES:,}: put it "
-            "into S3, and hand its place over"
+            f"the input of the execution has {len(text):,} bytes, and Step Functions takes {MAX_PAYLOAD_BYTES:,}: "
+            "put it into S3, and hand its place over"
         )
     return text.decode()
 

@@ -10,6 +10,7 @@ from ..core.errors import ChildAborted, ChildExecutionFailed, ChildFailed
 from ..core.names import MapRunName
 from ..core.processors import AslProcessor
 from ..core.values import QueryLanguage
+from ..states.failures import TIMEOUT
 from ..states.identity import Identity
 from ..states.lifetime import Lifetime
 from ..states.machine import Outcome, Status, compile_machine, execute
@@ -67,6 +68,6 @@ def _output(outcome: Outcome) -> Any:
     if outcome.status is Status.ABORTED:
         raise ChildAborted
     if outcome.status is Status.TIMED_OUT:
-        raise ChildFailed("States.Timeout", "")
+        raise ChildFailed(TIMEOUT, "")
     # A task's States.Timeout that nothing caught is a failure like any other: the child itself was in time.
     raise ChildExecutionFailed(outcome.error or "", outcome.cause or "")

@@ -15,7 +15,7 @@ from ..core.json import loads
 from ..core.names import MapRunName
 from ..core.records import Redriven
 from ..core.retry import Retrier
-from .invocation import TIMEOUT_ERROR
+from ..states.failures import TIMEOUT
 from .per_item import ItemOutcomes
 from .stop import StopSignal
 
@@ -91,7 +91,7 @@ def succeeded(start: float, output: Any, output_json: bytes) -> Outcome:
 
 def failed(start: float, error: str, cause: str, exception: BaseException) -> Outcome:
     """A child that ends now, FAILED or TIMED_OUT by what it raised."""
-    in_time = error != TIMEOUT_ERROR or isinstance(exception, ChildExecutionFailed)
+    in_time = error != TIMEOUT or isinstance(exception, ChildExecutionFailed)
     status = ChildStatus.FAILED if in_time else ChildStatus.TIMED_OUT
     return Outcome(status, start, time.time(), error=error, cause=cause)
 

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.errors import ChildAborted, StatesRuntime
+from ..local.invocation import Invoke, describe, encode_output, is_failure
+from ..local.waiting import LOOK_SECONDS
+from ..states.failures import TIMEOUT
 from .children import Child, ChildPolicy, OnEnd, Outcome, aborted, failed, succeeded
-from .invocation import TIMEOUT_ERROR, Invoke, describe, encode_output, is_failure
 from .retries import Retries
 from .stop import StopReason, StopSignal
 from .threads import DaemonThreads, NotJoined
-from .waiting import LOOK_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ class _Concurrent:
                     return aborted(start, self._policy)
                 failure, (error, cause) = exception, describe(exception)
                 if timeout.expired():  # whatever the function made of its cancellation
-                    error = TIMEOUT_ERROR
+                    error = TIMEOUT
                     cause = f"the child execution did not end within {self._policy.timeout:g} seconds"
                     self._close_items(child, error, cause)
                     if child.outcomes is not None and not child.outcomes.unfinished():  # it ended in that very moment

@@ -14,7 +14,8 @@ from ..core.paths import in_state
 from ..core.processors import PythonFunction
 from ..core.resolve import unchecked
 from ..core.values import Evaluated, QueryLanguage
-from ..states.failures import ExecutionTimedOut, StateFailed
+from ..local.waiting import sleep
+from ..states.failures import TIMEOUT, ExecutionTimedOut, StateFailed
 from ..states.lifetime import Aborted, Lifetime
 from ..states.seam import Invoke
 from ..states.services import DistributedRun, RunDistributed, Services, refuse
@@ -26,7 +27,6 @@ from .processors import Invocation, InvocationFactory
 from .run import run_map
 from .stop import StopReason, StopSignal
 from .together import at_once
-from .waiting import sleep
 
 _ABORTED = StopReason("", "the execution which had begun the map run was ended", aborted=True)
 
@@ -114,7 +114,7 @@ def _children(request: DistributedRun) -> InvocationFactory:
             except StateFailed as failed:
                 raise ChildExecutionFailed(failed.error or "", failed.cause or "") from None
             except ExecutionTimedOut:
-                raise ChildFailed("States.Timeout", "") from None
+                raise ChildFailed(TIMEOUT, "") from None
             except Aborted:
                 raise ChildAborted from None
 

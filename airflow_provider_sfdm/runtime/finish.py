@@ -11,12 +11,12 @@ from typing import Any
 from ..core.counters import Counts, MapRunStatus
 from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, ResultWriterFailed
 from ..core.json import dumps, loads
+from ..core.limits import MAX_PAYLOAD_BYTES
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import timestamp
 from ..core.summary import MapRunSummary
 from ..storage.base import ObjectStore, StorageError
 from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
-from .invocation import PAYLOAD_LIMIT
 from .plan import Plan
 from .stop import StopReason
 
@@ -147,7 +147,7 @@ def _files_before(before: Mapping[str, Any] | None) -> list[ResultFile]:
 def _outputs(before: Mapping[str, Any] | None, destination: ObjectStore) -> list[Any] | None:
     """The elements of the state output that an earlier run of the map run has left; None: they are too large."""
     files = _files_before(before)
-    if sum(file.size for file in files) > PAYLOAD_LIMIT + len(files) * _FILE_OVERHEAD:
+    if sum(file.size for file in files) > MAX_PAYLOAD_BYTES + len(files) * _FILE_OVERHEAD:
         return None
     elements: list[Any] = []
     for file in files:
@@ -171,10 +171,10 @@ def _state_output(
             break
         elements += end["output"]
     else:
-        if len(dumps(elements)) <= PAYLOAD_LIMIT:
+        if len(dumps(elements)) <= MAX_PAYLOAD_BYTES:
             return elements, None
     cause = (
-        f"the outputs of the child executions are larger than {PAYLOAD_LIMIT:,} bytes and cannot be returned; "
+        f"the outputs of the child executions are larger than {MAX_PAYLOAD_BYTES:,} bytes and cannot be returned; "
         f"give the map a ResultWriter. They are kept: {manifest_url}"
     )
     return None, StopReason(DataLimitExceeded.error, cause)

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
+from ..local.waiting import comes_true
 from ..storage.base import StorageError
 from .checkpoint import Checkpoint
 from .folder import MapRunFolder, Segment
 from .stop import StopReason, StopSignal
-from .waiting import comes_true
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 
 from ..core.errors import ChildAborted
+from ..local.invocation import Invoke, describe, encode_output, is_failure
+from ..local.waiting import comes_true
 from .children import Child, ChildPolicy, OnEnd, aborted, failed, succeeded
-from .invocation import Invoke, describe, encode_output, is_failure
 from .retries import Retries
 from .stop import StopSignal
-from .waiting import comes_true
 
 
 def run_one_by_one(

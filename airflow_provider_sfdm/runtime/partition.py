@@ -13,6 +13,7 @@ from ..core.counters import ChildStatus, Counts, counted
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
+from ..local.waiting import SETTLE_SECONDS, settle
 from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
@@ -28,7 +29,6 @@ from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
-from .waiting import SETTLE_SECONDS, settle
 from .watch import PartitionWatch
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any
 from ..core.errors import ChildFailed
 from ..core.json import dumps
 from ..core.records import EncodedArray
-from .invocation import describe, encode_output, is_failure
+from ..local.invocation import describe, encode_output, is_failure
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from typing import Protocol
 from ..core.definition import DistributedMap
 from ..core.errors import UnsupportedField
 from ..core.processors import AslProcessor, LambdaFunction, PythonFunction
+from ..local.invocation import Invoke
 from ..states.lifetime import Lifetime
 from ..storage import Connections
 from .folder import NESTED, MapRunFolder
-from .invocation import Invoke
 from .per_item import per_item_async, per_item_sync
 from .plan import Plan
 

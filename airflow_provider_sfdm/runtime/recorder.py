@@ -8,12 +8,12 @@ from typing import Any
 
 from ..core.counters import ChildStatus, Counts
 from ..core.json import dumps, loads
+from ..core.limits import MAX_PAYLOAD_BYTES
 from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
 from .checkpoint import Checkpoint, Results, Runs, Unstored
 from .children import Child, Outcome
 from .failure_log import FailureLog
-from .invocation import PAYLOAD_LIMIT
 from .journal import Journal
 from .order import InOrder
 from .plan import Partition, Plan
@@ -197,7 +197,7 @@ class Recorder:
         if self.output is None:
             return
         self._output_bytes += sum(map(len, elements)) + len(elements)
-        if self._output_bytes > PAYLOAD_LIMIT:
+        if self._output_bytes > MAX_PAYLOAD_BYTES:
             self.output = None
         else:
             self.output.extend(elements)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any
 
+from ..local.waiting import SETTLE_SECONDS
 from ..states.lifetime import Aborted, Lifetime
 from ..states.services import Thunk
-from .waiting import SETTLE_SECONDS
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_PAYLOAD_BYTES = 262_144
-"""AWS: "Maximum input or output size for a task, state, or execution: 256 KiB"."""
+from ..core.limits import MAX_PAYLOAD_BYTES
+
 MAX_BUILT_BYTES = 4 * MAX_PAYLOAD_BYTES
 """What a template or a function may build, counted at its least. It is more than a payload, since a later path may take
 a part of it; what copies its input a hundred times is stopped here.

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.errors import InvalidDefinition, StatesRuntime
+from ..core.limits import MAX_CAUSE
 from ..core.paths import PathNotFound, compile_reference_path
 from .failures import QueryEvaluationError, ReferencePathConflict
 from .jsonata.expression import Expression, expression
 from .jsonata.templates import compile_jsonata
-from .payloads import MAX_CAUSE, shown
+from .payloads import shown
 from .state import Source
 from .visit import Visit
 

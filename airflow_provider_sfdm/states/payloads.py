@@ -8,8 +8,9 @@ import orjson
 
 from ..core.errors import StatesRuntime
 from ..core.json import dumps, excerpt, least_bytes
+from ..core.limits import MAX_CAUSE, MAX_PAYLOAD_BYTES
 from .failures import DATA_LIMIT, DataLimitExceeded, StateFailed
-from .limits import MAX_BUILT_BYTES, MAX_NESTING, MAX_PAYLOAD_BYTES
+from .limits import MAX_BUILT_BYTES, MAX_NESTING
 
 if TYPE_CHECKING:
     from .visit import Visit
@@ -19,8 +20,6 @@ _NESTED = (dict, list, tuple)
 # These cannot be large or deep; they are most of what is asked about.
 _SMALL = frozenset((bool, int, float, type(None)))
 _EXCEEDING = "a size exceeding the maximum number of bytes service limit."
-MAX_CAUSE = 32_768
-"""AWS API reference: "cause ... Maximum length of 32768"."""
 
 
 def check_payload(value: Any, what: str) -> None:

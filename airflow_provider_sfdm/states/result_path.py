@@ -7,9 +7,10 @@ from typing import Any
 
 from ..core.errors import InvalidDefinition
 from ..core.jsonpath_syntax import Segment
+from ..core.limits import MAX_CAUSE
 from ..core.paths import compile_reference_path
 from .failures import ResultPathMatchFailure
-from .payloads import MAX_CAUSE, shown
+from .payloads import shown
 
 Combine = Callable[[Any, Any], Any]
 """(the state's raw input, its result) -> both as one."""

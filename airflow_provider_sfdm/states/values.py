@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core.errors import InvalidDefinition, StatesRuntime
 from ..core.jsonpath_syntax import PathSyntaxError
+from ..core.limits import MAX_CAUSE
 from ..core.paths import CompiledPath, PathNotFound, compile_path, not_found
 from .intrinsics.functions import FUNCTIONS, Chance, Invalid, fill, parts_of
 from .intrinsics.syntax import Call, Literal, Path, parse
-from .payloads import MAX_CAUSE, bounded, shown
+from .payloads import bounded, shown
 from .visit import Visit
 
 Evaluate = Callable[[Visit], Any]

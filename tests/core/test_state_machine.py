@@ -13,10 +13,11 @@ from airflow_provider_sfdm.core.asl_states import all_states
 from airflow_provider_sfdm.core.batcher import ItemBatcher
 from airflow_provider_sfdm.core.definition import DistributedMap
 from airflow_provider_sfdm.core.errors import DataLimitExceeded, InvalidDefinition, UnsupportedField
+from airflow_provider_sfdm.core.limits import MAX_PAYLOAD_BYTES
 from airflow_provider_sfdm.core.paths import JsonPath
 from airflow_provider_sfdm.core.processors import AslProcessor, LambdaFunction
 from airflow_provider_sfdm.core.readers import S3CsvItemReader, S3JsonItemReader, S3ObjectsItemReader
-from airflow_provider_sfdm.core.state_machine import MAX_INPUT_BYTES, execution_input, state_machine_of
+from airflow_provider_sfdm.core.state_machine import execution_input, state_machine_of
 from airflow_provider_sfdm.core.values import UNSET, QueryLanguage
 from airflow_provider_sfdm.core.writer import ResultWriter
 
@@ -219,7 +220,7 @@ class TestInput:
         def text(content: str) -> str:
             return execution_input(definition, {"text": content}, UNSET if items is None else items)
 
-        room = MAX_INPUT_BYTES - len(text("").encode())
+        room = MAX_PAYLOAD_BYTES - len(text("").encode())
         whole, rest = divmod(room, len(filling.encode()))
         fits = filling * whole + "b" * rest
         assert len(text(fits).encode()) == 262_144

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfdm.core.json import dumps, excerpt, least_bytes
+from airflow_provider_sfdm.core.limits import MAX_PAYLOAD_BYTES
 from airflow_provider_sfdm.states.failures import StateFailed
-from airflow_provider_sfdm.states.limits import MAX_PAYLOAD_BYTES
 from airflow_provider_sfdm.states.machine import Outcome, compile_machine, execute
 from airflow_provider_sfdm.states.payloads import check_payload
 from airflow_provider_sfdm.states.seam import TaskCall

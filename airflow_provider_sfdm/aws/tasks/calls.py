@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from ...core.errors import StatesRuntime
 from ...core.json import dumps
+from ...local.bounds import Bounds
 from ...states.seam import TaskCall
 from .arguments import TaskProblem
-from .bounds import Bounds
 from .clients import Clients
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ...core.errors import ChildFailed
 from ...core.json import loads
 from ...core.processors import is_async
-from ...runtime.invocation import describe, encode_output, is_failure
+from ...local.invocation import describe, encode_output, is_failure
 from ...states.lifetime import Lifetime
 from ...states.seam import TaskFailed
 from .arguments import TaskProblem

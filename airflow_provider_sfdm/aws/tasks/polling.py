@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ...local.bounds import Bounds
 from ...states.seam import TaskFailed
-from .bounds import Bounds
 from .calls import Surroundings
 from .clients import Clients
 from .jobs import Job, Started

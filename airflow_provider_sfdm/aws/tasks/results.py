@@ -9,11 +9,9 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from ...core.limits import MAX_PAYLOAD_BYTES
 from ...states.seam import TaskFailed
 from .spelling import Spelling
-
-# AWS: a result has at most 256 KiB. A body is not read further than that, as it may have gigabytes.
-MAX_RESULT = 262_144
 
 # Headers come in lower case from botocore. These are spelled otherwise by the services, as recorded.
 _HEADERS = {
@@ -83,10 +81,11 @@ class Results:
     def body(self, stream: Any) -> bytes:
         """A streaming body, unless it is larger than a result may be."""
         try:
-            data: bytes = stream.read(MAX_RESULT + 1)
+            # A result has no more: a body may have gigabytes.
+            data: bytes = stream.read(MAX_PAYLOAD_BYTES + 1)
         finally:
             stream.close()
-        if len(data) > MAX_RESULT:
+        if len(data) > MAX_PAYLOAD_BYTES:
             raise self.too_large()
         return data
 

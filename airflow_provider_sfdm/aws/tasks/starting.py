@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...runtime.waiting import SETTLE_SECONDS
+from ...local.bounds import Bounds
+from ...local.waiting import SETTLE_SECONDS
 from ...states.failures import ExecutionTimedOut
 from ...states.seam import TaskFailed
-from .bounds import Bounds
 from .jobs import Job, Started
 
 Stop = Callable[[Started], None]

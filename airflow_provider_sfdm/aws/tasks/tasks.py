@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.errors import StatesRuntime
+from ...local.bounds import Bounds
 from ...states.seam import TaskCall
 from .arguments import TaskProblem, nested_too_deeply, template
-from .bounds import Bounds
 from .calls import Surroundings, Task
 from .clients import ClientFactory, Clients, boto3_client
 from .functions import PythonTask, TaskFunction

@@ -23,7 +23,8 @@ MAX_TEXT = 10_000
 MAX_RANGE = 1_000
 """AWS: ArrayRange "can contain up to 1000 items"."""
 _MIN_INTEGER, _MAX_INTEGER = -(2**31), 2**31 - 1
-_ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+"""Those of States.Hash and $hash, by AWS's name."""
 
 
 class Invalid(Exception):
@@ -142,7 +143,7 @@ def _base64_decode(arguments: Sequence[Any], chance: Chance) -> Any:
 
 
 def _hash(arguments: Sequence[Any], chance: Chance) -> Any:
-    algorithm = _ALGORITHMS.get(_string(arguments[1]))
+    algorithm = ALGORITHMS.get(_string(arguments[1]))
     data = to_text(arguments[0])
     if algorithm is None or len(data) > MAX_TEXT:
         raise Invalid

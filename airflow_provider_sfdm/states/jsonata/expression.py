@@ -17,11 +17,12 @@ from jsonata.jexception import JException
 from jsonata.utils import Utils
 
 from ...core.errors import InvalidDefinition
+from ...core.limits import MAX_CAUSE, MAX_PAYLOAD_BYTES
 from ...core.values import is_jsonata
 from ..failures import QueryEvaluationError
 from ..intrinsics.functions import equal_key, same
-from ..limits import MAX_NESTING, MAX_PAYLOAD_BYTES
-from ..payloads import MAX_CAUSE, shown
+from ..limits import MAX_NESTING
+from ..payloads import shown
 from ..visit import MISSING, Visit
 from .bounds import MEMORY, Bounds, OutOfBounds, bounded
 from .calls import Function, checked

@@ -19,7 +19,7 @@ from jsonata.jexception import JException
 from jsonata.utils import Utils
 
 from ...core.json import loads
-from ..intrinsics.functions import equal_key
+from ..intrinsics.functions import ALGORITHMS, equal_key
 from ..services import Services
 from . import numbers, pictures
 from .bounds import MEMORY, OutOfBounds, check_bytes
@@ -29,7 +29,6 @@ from .regex import BoundedPattern
 
 MAX_RANGE = 360_145
 """The most elements that AWS's $range gives, as measured by others."""
-_ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 
 def _native(name: str, function: Callable[..., Any], signature: str, count: int) -> Function:
@@ -74,7 +73,7 @@ def _range(start: Any, end: Any, step: Any) -> Any:
 def _hash(text: Any, algorithm: Any) -> Any:
     if text is None or algorithm is None:
         return None
-    name = _ALGORITHMS.get(algorithm)
+    name = ALGORITHMS.get(algorithm)
     if name is None:
         allowed = "must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5"
         raise JException("D3137", -1, f"Hash algorithm '{algorithm}' {allowed}")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfdm import send_task_heartbeat
-from airflow_provider_sfdm.aws.tasks import Tasks, bounds
+from airflow_provider_sfdm.aws.tasks import Tasks
+from airflow_provider_sfdm.local import bounds
 from airflow_provider_sfdm.states.failures import ExecutionTimedOut
 from airflow_provider_sfdm.states.lifetime import Aborted, Lifetime
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed

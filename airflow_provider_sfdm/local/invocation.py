@@ -6,6 +6,7 @@ engine: the error is the exception's class name, the cause a JSON object with er
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +15,14 @@ from typing import Any
 from ..core.errors import ChildFailed as ChildFailed
 from ..core.errors import StatesError
 from ..core.json import dumps
+from ..core.limits import MAX_CAUSE, MAX_ERROR, MAX_PAYLOAD_BYTES
 from ..core.records import EncodedArray
 
-# AWS: "256 characters" and "32,768 characters" (HistoryEvent error and cause).
-MAX_ERROR = 256
-MAX_CAUSE = 32_768
 # Deep recursion would otherwise make every cause of a failing item tens of kilobytes long.
 MAX_FRAMES = 10
-TIMEOUT_ERROR = "States.Timeout"
 MARSHAL_ERROR = "Runtime.MarshalError"
 EXIT_ERROR = "Runtime.ExitError"
-PAYLOAD_LIMIT = 262_144
-_OWN_CODE = str(Path(__file__).parent)
+_OWN_CODE = f"{Path(__file__).parents[1]}{os.sep}"
 
 Invoke = Callable[[Any], Any]
 """Runs the processor on one child's input: returns its output, or an awaitable of it, or raises."""
@@ -96,9 +93,9 @@ def encode_output(output: Any) -> bytes:
         raise ChildFailed(
             MARSHAL_ERROR, dumps({"errorMessage": message, "errorType": MARSHAL_ERROR}).decode()
         ) from error
-    if len(data) > PAYLOAD_LIMIT:
+    if len(data) > MAX_PAYLOAD_BYTES:
         raise ChildFailed(
             "States.DataLimitExceeded",
-            f"the child execution returned {len(data):,} bytes; the maximum is {PAYLOAD_LIMIT:,}",
+            f"the child execution returned {len(data):,} bytes; the maximum is {MAX_PAYLOAD_BYTES:,}",
         )
     return data

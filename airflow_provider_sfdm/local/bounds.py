@@ -17,15 +17,16 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any
 
-from ...runtime import waiting
-from ...states.failures import HEARTBEAT, TIMEOUT, ExecutionTimedOut
-from ...states.lifetime import Lifetime
-from ...states.seam import TaskCall, TaskFailed
+from ..states.failures import HEARTBEAT, TIMEOUT, ExecutionTimedOut
+from ..states.lifetime import Lifetime
+from ..states.seam import TaskCall, TaskFailed
+from . import waiting
 
 log = logging.getLogger(__name__)
 
 MAX_LEFT_BEHIND = 200
 """Calls that are over and still run. The next one waits, within its own bounds, until fewer are left."""
+_ROOM_SECONDS = 1.0
 
 _bounds: ContextVar[Bounds | None] = ContextVar("sfdm_task_bounds", default=None)
 
@@ -86,9 +87,10 @@ class Bounds:
 
         :param to_its_end: an execution that is ended waits for it, so that nothing goes on behind its back.
         """
-        while _left_behind.full():
+        if _left_behind.full():
             log.error("%d calls that were given up are still running; waiting for one to end", MAX_LEFT_BEHIND)
-            self.sleep(1.0)
+        while _left_behind.full():
+            self.sleep(_ROOM_SECONDS)
         self._check(lifetime=not to_its_end)
         ended, outcome = threading.Event(), _Outcome()
         context = copy_context()
