@@ -109,7 +109,7 @@ class Bounds:
         key = None if to_its_end else self._lifetime.on_end(ended.set)
         try:
             while not outcome.ended:
-                ended.wait(self._left())
+                waiting.wait(ended, self._left())
                 if not outcome.ended:
                     self._check(lifetime=not to_its_end)
         finally:

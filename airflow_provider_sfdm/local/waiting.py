@@ -12,6 +12,23 @@ SETTLE_SECONDS = 2.5
 """Airflow gives a task that it ends five seconds; jobs that are waited for are stopped in these."""
 LOOK_SECONDS = 0.02
 """What cannot wake anybody is looked at so often."""
+TURN_SECONDS = 0.5
+"""No thread blocks for longer at a time: see :func:`wait`."""
+
+
+def wait(event: threading.Event, seconds: float | None = None) -> bool:
+    """Wait for ``event``, no longer than that; tells whether it is set.
+
+    In turns: a signal that comes in the moment before a thread blocks is handled only when it does not any more, and
+    Ctrl-C or Airflow's end of a task must not wait for an hour.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    while True:
+        left = TURN_SECONDS if until is None else min(TURN_SECONDS, until - time.monotonic())
+        if event.wait(max(0.0, left)):
+            return True
+        if until is not None and time.monotonic() >= until:
+            return False
 
 
 def sleep(seconds: float, lifetime: Lifetime) -> None:
@@ -19,7 +36,7 @@ def sleep(seconds: float, lifetime: Lifetime) -> None:
     woken = threading.Event()
     key = lifetime.on_end(woken.set)
     try:
-        woken.wait(min(seconds, threading.TIMEOUT_MAX))
+        wait(woken, seconds)
     finally:
         lifetime.forget(key)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ..compat import AirflowException, AirflowFailException, ResolveMixin
 from ..core.errors import InvalidDefinition
 from ..core.values import is_template, shown
+from ..local.waiting import wait
 from ..stepfunctions.watcher import Look, MapRunWatcher
 
 
@@ -54,7 +55,7 @@ class Waiter:
                 raise Interrupted
             if enough(look):
                 return look
-            if self._interrupted.wait(look.wait):
+            if wait(self._interrupted, look.wait):
                 raise Interrupted
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import ChildAborted, StatesRuntime
 from ..local.invocation import Invoke, describe, encode_output, is_failure
-from ..local.waiting import LOOK_SECONDS
+from ..local.waiting import LOOK_SECONDS, TURN_SECONDS, wait
 from ..states.failures import TIMEOUT
 from .children import Child, ChildPolicy, OnEnd, Outcome, aborted, failed, succeeded
 from .retries import Retries
@@ -83,13 +83,19 @@ def _run_in_thread(runner: _Concurrent, stop: StopSignal) -> None:
 
     threading.Thread(target=work, name="children", daemon=True).start()
     try:
-        ended.wait()
+        wait(ended)
     except BaseException:  # Ctrl-C: nothing may go on behind the caller's back
         stop.set(StopReason("States.TaskFailed", "the caller was interrupted", local=True))
-        ended.wait()
+        wait(ended)
         raise
     if raised:
         raise raised[0]
+
+
+async def _turns() -> None:
+    """Keeps the event loop from blocking for long: see :func:`..local.waiting.wait`."""
+    while True:
+        await asyncio.sleep(TURN_SECONDS)
 
 
 class _Concurrent:
@@ -128,6 +134,7 @@ class _Concurrent:
                 loop.call_soon_threadsafe(self._on_stop)
 
         self._stop.on_set(wake)
+        turns = asyncio.create_task(_turns())
         try:
             while not self._stop.is_set() and self._error is None:
                 await self._slots.acquire()
@@ -145,6 +152,7 @@ class _Concurrent:
                 self._settled.clear()
                 await self._settled.wait()
         finally:
+            turns.cancel()
             self._ended = True
             self._cancel_running()
             if self._threads is not None:

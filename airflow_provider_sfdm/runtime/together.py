@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any
 
-from ..local.waiting import SETTLE_SECONDS
+from ..local.waiting import SETTLE_SECONDS, wait
 from ..states.lifetime import Aborted, Lifetime
 from ..states.services import Thunk
 
@@ -59,11 +59,11 @@ class _Together:
         try:
             if not self._start(threads):
                 return None
-            self._all_ended.wait()
+            wait(self._all_ended)
         except BaseException:  # Ctrl-C, or Airflow ends the task: what waits must not go on to the next state
             self._lifetime.end()
             if self._running:
-                self._all_ended.wait(SETTLE_SECONDS)
+                wait(self._all_ended, SETTLE_SECONDS)
             raise
         if self._failure is not None:
             raise self._failure

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...local.bounds import Bounds
-from ...local.waiting import SETTLE_SECONDS
+from ...local.waiting import SETTLE_SECONDS, wait
 from ...states.failures import ExecutionTimedOut
 from ...states.seam import TaskFailed
 from .jobs import Job, Started
@@ -52,7 +52,7 @@ class Start:
             if started is not None:
                 self._stop(started)
             elif not isinstance(error, TaskFailed | ExecutionTimedOut):
-                self._ended.wait(SETTLE_SECONDS)
+                wait(self._ended, SETTLE_SECONDS)
             raise
 
     def _begin(self) -> Any:
