@@ -199,6 +199,22 @@ class AirflowStack:
             return []
         return [_message(line) for line in file.read_text(errors="replace").splitlines()]
 
+    def told(self, dag_id: str, run_id: str) -> str:
+        """Return what Airflow did with the tasks of a run, and what they and their triggers logged: why it ended so.
+
+        A task that Airflow itself fails, as its worker or its heartbeat is missing, says nothing of it in its own log.
+        """
+        query = {"dag_id": dag_id, "run_id": run_id, "order_by": "when", "limit": "100"}
+        events = self.api.get("/eventLogs", query)["event_logs"]
+        lines = [f"What Airflow did with {dag_id} {run_id}:"]
+        lines += [
+            " ".join(str(one[key]) for key in ("when", "task_id", "try_number", "event", "extra")) for one in events
+        ]
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+        for file in sorted(folder.rglob("*.log*")):
+            lines += [f"{file.relative_to(folder)}:", *map(_message, file.read_text(errors="replace").splitlines())]
+        return "\n".join(lines)
+
     def stop(self, grace: float = 5.0) -> None:
         """End the components and everything they forked; running tasks get `grace` seconds."""
         processes, self._processes = self._processes, []

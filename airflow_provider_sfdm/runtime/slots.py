@@ -19,11 +19,10 @@ from collections.abc import Callable, Collection
 
 from ..storage.base import ObjectNotFound, ObjectStore
 from .folder import MapRunFolder
+from .noticing import NOTICED_WITHIN
 from .plan import Plan
 
-# Airflow must have noticed that the last attempt is over before the next one begins, or it takes the end of the one for
-# the end of the other (apache/airflow#71172): its worker reports within 5 s, and its scheduler looks in every loop.
-MIN_WAIT = 15.0
+MIN_WAIT = NOTICED_WITHIN
 MAX_WAIT = 60.0
 # Looking costs Airflow the start of a task: those that wait for longest do it together no more often than this.
 _LOOKS_A_SECOND = 2

@@ -101,6 +101,7 @@ class MapRunSensor(AwsBaseSensor[StepFunctionsDistributedMapHook]):
                 hook=self._hook_parameters,
                 execution_arn=self._execution_arn,
                 map_run_arn=self._map_run_arn,
+                timeout=self.timeout,
             ),
             method_name=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout),

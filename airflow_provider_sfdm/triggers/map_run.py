@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from ..compat import BaseTrigger, TriggerEvent, XCom, task_state
 from ..core.executions import MapRun
 from ..core.watching import KILLED, Judgement, Outcome, WatchOptions
 from ..hooks.step_functions import StepFunctionsDistributedMapHook
+from ..runtime.noticing import NOTICED_WITHIN
 from ..stepfunctions.watcher import MapRunWatcher
 
 MAP_RUN_KEY = "map_run"
@@ -34,8 +36,8 @@ class MapRunTrigger(BaseTrigger):
     """Watches an execution with its Map Run, or a Map Run alone, until it ends or a condition is met.
 
     Its one event is ``{"outcome", "why"}`` (see :class:`~airflow_provider_sfdm.core.watching.Judgement`), or
-    ``{"failed"}`` with a message where the watch itself failed. The counters are logged, and pushed as the XCom
-    ``progress``.
+    ``{"failed"}`` with a message where the watch itself failed. It comes no sooner than Airflow has noticed that the
+    task has left its worker. The counters are logged, and pushed as the XCom ``progress``.
 
     :param options: ``WatchOptions.to_dict()``.
     :param hook: the arguments of the hook: connection, Region, certificates, botocore config.
@@ -43,6 +45,8 @@ class MapRunTrigger(BaseTrigger):
     :param map_run_arn: the Map Run to watch.
     :param killed: the cause with which the execution is stopped when somebody marks or clears the task; None: it runs
         on then.
+    :param timeout: the seconds after which Airflow gives the trigger up, where it does: no event is held back for more
+        than half of them.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class MapRunTrigger(BaseTrigger):
         execution_arn: str | None = None,
         map_run_arn: str | None = None,
         killed: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.options = dict(options)
@@ -60,16 +65,18 @@ class MapRunTrigger(BaseTrigger):
         self.execution_arn = execution_arn
         self.map_run_arn = map_run_arn
         self.killed = killed
+        self.timeout = timeout
         self._has_fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("options", "hook", "execution_arn", "map_run_arn", "killed")
+        names = ("options", "hook", "execution_arn", "map_run_arn", "killed", "timeout")
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         # boto3 in threads instead of an asynchronous client: a look is a call or three every few seconds, and the
         # Airflow connection must be read outside of the event loop as well.
         event: dict[str, Any]
+        began = time.monotonic()
         try:
             watcher = await _in_thread(_LOOKS, self._watcher)
             while (look := await _in_thread(_LOOKS, watcher.look)).judgement is None:
@@ -77,9 +84,16 @@ class MapRunTrigger(BaseTrigger):
             event = event_of(look.judgement)
         except ServiceError as error:
             event = {"failed": str(error), "transient": isinstance(error, Transient)}
+        await asyncio.sleep(began + self._earliest() - time.monotonic())
         # Airflow kills a trigger that is still busy when its task goes on: nothing may follow.
         self._has_fired = True
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    def _earliest(self) -> float:
+        """Seconds before which there is no event: Airflow fails a task that goes on before it was noticed to wait."""
+        if self.task_instance is None:  # a run of dag.test(), where nobody has to notice
+            return 0.0
+        return NOTICED_WITHIN if self.timeout is None else min(NOTICED_WITHIN, self.timeout / 2)
 
     def _watcher(self) -> MapRunWatcher:
         hook = StepFunctionsDistributedMapHook(**self.hook)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ from airflow_provider_sfdm.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    conf,
 )
 from airflow_provider_sfdm.core import watching
 from airflow_provider_sfdm.core.counters import MapRunStatus
@@ -45,6 +47,7 @@ from airflow_provider_sfdm.links.step_functions import (
 )
 from airflow_provider_sfdm.operators.step_functions import StepFunctionsDistributedMapOperator
 from airflow_provider_sfdm.operators.update_map_run import UpdateMapRunOperator
+from airflow_provider_sfdm.runtime.noticing import NOTICED_WITHIN
 from airflow_provider_sfdm.sensors.map_run import MapRunSensor
 from airflow_provider_sfdm.stepfunctions import call_budget, watcher
 from airflow_provider_sfdm.triggers import map_run as trigger_module
@@ -151,6 +154,7 @@ def triggers_ask_the_tests(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         ),
     )
     monkeypatch.setattr(trigger_module, "task_state", lambda **_: answers.state)
+    monkeypatch.setattr(trigger_module, "NOTICED_WITHIN", 0.0)  # no scheduler has to notice anything
     return answers
 
 
@@ -976,6 +980,79 @@ def test_a_trigger_can_be_cancelled(server: Server, deferred: Task) -> None:
         return False
 
     assert asyncio.run(asyncio.wait_for(cancel(), PATIENCE))
+
+
+# The scheduler must have noticed that a task waits before it goes on
+
+NOTICED = 1.0
+
+
+@pytest.fixture
+def noticed(triggers_ask_the_tests: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> float:
+    """The seconds that a trigger gives the scheduler."""
+    monkeypatch.setattr(trigger_module, "NOTICED_WITHIN", NOTICED)
+    return NOTICED
+
+
+def test_airflow_has_noticed_when_its_workers_have_reported() -> None:
+    assert conf.getint("workers", "min_heartbeat_interval") * 2 < NOTICED_WITHIN
+
+
+@pytest.mark.parametrize("kind", ["operator", "sensor"])
+def test_an_event_waits_until_airflow_has_noticed_the_deferral(server: Server, kind: str, noticed: float) -> None:
+    task = watch(server, kind, "deferred", [Step(maps=[RUNNING]), SUCCEEDED])
+    trigger = task.defer()
+    began = time.monotonic()
+    assert asyncio.run(first_event(trigger))["outcome"] == "succeeded"
+    assert noticed <= time.monotonic() - began < noticed + PATIENCE / 2
+
+
+def test_an_event_that_failed_waits_as_well(server: Server, noticed: float) -> None:
+    trigger = operator(server, "deferred", [Step(maps=[RUNNING])]).defer()
+    server.deny("DescribeExecution")
+    began = time.monotonic()
+    assert "failed" in asyncio.run(first_event(trigger))
+    assert time.monotonic() - began >= noticed
+
+
+def test_what_must_be_stopped_is_stopped_at_once(server: Server, noticed: float) -> None:
+    task = operator(server, "deferred", [Step(maps=[RUNNING]), Step(maps=[BAD])], fail_when="failed > 20% after 10")
+    trigger = task.defer()
+    began = time.monotonic()
+    stopped: list[float] = []
+    server.meanwhile("StopExecution", lambda: stopped.append(time.monotonic() - began))
+    assert asyncio.run(first_event(trigger))["outcome"] == "fail_when"
+    assert stopped[0] < noticed
+
+
+def test_a_kill_stops_the_execution_until_the_event(
+    server: Server, noticed: float, triggers_ask_the_tests: SimpleNamespace
+) -> None:
+    trigger = operator(server, "deferred", [Step(maps=[RUNNING])] * 2, succeed_when="succeeded >= 1").defer()
+    triggers_ask_the_tests.state = "failed"
+
+    async def kill_before_the_event() -> None:
+        running = asyncio.ensure_future(first_event(trigger))
+        await asyncio.sleep(noticed / 2)
+        assert not running.done()
+        running.cancel()
+        await trigger.on_kill()
+
+    asyncio.run(asyncio.wait_for(kill_before_the_event(), PATIENCE))
+    assert execution(server).step.error == "MapRun.Killed"
+
+
+def test_a_sensor_is_not_out_of_time_for_that(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trigger_module, "NOTICED_WITHIN", PATIENCE)
+    task = watch(server, "sensor", "deferred", [Step(maps=[RUNNING]), SUCCEEDED], timeout=PATIENCE / 2)
+    task.attempt().succeeded()
+
+
+def test_dag_test_waits_for_no_scheduler(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trigger_module, "NOTICED_WITHIN", 2 * PATIENCE)
+    trigger = operator(server, "deferred", [Step(maps=[RUNNING]), SUCCEEDED]).defer()
+    trigger.task_instance = None
+    assert asyncio.run(first_event(trigger))["outcome"] == "succeeded"
 
 
 # What is run

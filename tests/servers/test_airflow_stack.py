@@ -28,6 +28,9 @@ def test_a_dag_runs_under_the_scheduler(airflow_stack: AirflowStack) -> None:
     last = max(instances, key=lambda instance: instance.end_date or "")
     log = airflow_stack.task_log("array_from_task", run_id, last.task_id, map_index=last.map_index)
     assert any(line.startswith("Done. Returned value was") for line in log)
+    told = airflow_stack.told("array_from_task", run_id)
+    assert f" {last.task_id} 1 success " in told
+    assert "\nDone. Returned value was" in told
 
 
 def test_an_unknown_dag_is_told_after_the_timeout(airflow_stack: AirflowStack) -> None:
