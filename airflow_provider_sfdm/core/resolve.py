@@ -43,7 +43,31 @@ _TEXTS = {
     "expected_bucket_owner": "ExpectedBucketOwner",
     "url": "url",
 }
+_NUMBERS = (
+    "MaxConcurrency",
+    "ToleratedFailureCount",
+    "ToleratedFailurePercentage",
+    "ItemReader.ReaderConfig.MaxItems",
+    "ItemBatcher.MaxItemsPerBatch",
+    "ItemBatcher.MaxInputBytesPerBatch",
+)
 _Part = TypeVar("_Part")
+
+
+def check_numbers(definition: DistributedMap) -> None:
+    """Refuse templates for numbers where nobody renders them: :func:`resolve` would, whatever the input is.
+
+    JSONata is left to what evaluates it. Raises InvalidDefinition naming the field.
+    """
+    given = dict(definition.expressions())
+    for field in _NUMBERS:
+        if not (definition.query_language is QueryLanguage.JSONATA and is_jsonata(given.get(field))):
+            _refuse_template(given.get(field), field)
+
+
+def _refuse_template(number: object, field: str) -> None:
+    if isinstance(number, str):
+        raise InvalidDefinition(field, f"{number!r} is a template that has not been rendered")
 
 
 def effective_scope(definition: DistributedMap, scope: Scope, state_name: str = "Map", event_id: int = 2) -> Scope:
@@ -158,8 +182,7 @@ class _Run:
         if path is None:
             literal = getattr(holder, name)
             _refuse_jsonata(self.definition, literal, field)
-            if isinstance(literal, str):
-                raise InvalidDefinition(field, f"{literal!r} is a template that has not been rendered")
+            _refuse_template(literal, field)
             return literal, False
         return self.at(compile_reference_path(path, f"{field}Path"), f"{label}Path"), True
 

@@ -381,3 +381,12 @@ def _reversed(state: dict[str, Any]) -> dict[str, Any]:
 
 def _field(problem: str) -> str:
     return problem.partition(":")[0].split("/")[3] if problem.count("/") > 2 else ""
+
+
+@pytest.mark.parametrize("field", ["MaxItemsPerBatch", "MaxInputBytesPerBatch"])
+def test_a_template_that_nobody_renders(field: str) -> None:
+    """It is one of a DAG's definition; as a state machine it runs nowhere."""
+    state = {**_distributed(ExecutionType="STANDARD"), "ItemBatcher": {field: "{{ params.n }}"}}
+    (problem,) = problems(machine(A=state))
+    assert problem.location == f"/States/A/ItemBatcher/{field}"
+    assert "has not been rendered" in problem.message

@@ -10,6 +10,7 @@ from typing import Any
 from ...core.definition import DistributedMap
 from ...core.errors import InvalidDefinition
 from ...core.paths import compile_path, compile_reference_path
+from ...core.resolve import check_numbers
 from ...core.values import is_jsonata
 from ..assign import Assign
 from ..choice.rules import compile_rule, is_jsonpath_field
@@ -353,6 +354,6 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     if len(found.problems) > known:
         return
     try:
-        DistributedMap.from_asl(own, query_language=language)
+        check_numbers(DistributedMap.from_asl(own, query_language=language))
     except InvalidDefinition as error:
         found.add(f"{where}/{error.field.replace('.', '/')}", error.problem)
