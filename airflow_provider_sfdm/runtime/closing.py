@@ -36,7 +36,7 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
         destination, result_folder(plan), plan.destination.output_type, index, len(plan.partitions), journal.attempt
     )
     recorder = Recorder(plan, partition, files)
-    stored = False
+    sent = stored = False
     try:
         done = recorder.restore(journal.recorded()) or (lambda index: False)
         recorder.flush()
@@ -44,11 +44,15 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
             if not done(child.index):
                 recorder.pending(child)
         files.close()
-        # False: another attempt has ended it in the meantime, and these files are not its.
-        stored = folder.write_partition(index, recorder.content(files))
-    finally:
-        if not stored:
+        content = recorder.content(files)
+        sent = True
+        stored = folder.write_partition(index, content)
+        if not stored:  # another attempt has ended it in the meantime, and these files are not its
             files.discard()
+    except BaseException:
+        if not sent:  # else it may have been stored, whatever the answer was
+            files.discard()
+        raise
     folder.discard_attempts(index)
     if stored:
         what = counted(recorder.executions.finished, "child execution")

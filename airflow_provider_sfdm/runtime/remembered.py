@@ -19,16 +19,21 @@ log = logging.getLogger(__name__)
 _LAST = "last.json"
 
 
-def fingerprint(*parts: Any) -> str:
-    """Of JSON values, and of sequences that are read piece by piece: the same for the same content."""
+def fingerprint(*parts: Any) -> str | None:
+    """Of JSON values, and of sequences that are read piece by piece: the same for the same content. None where there
+    is something else among them: whoever plans the map run says so.
+    """
     digest = sha256()
-    for part in parts:
-        if part is None or isinstance(part, str | int | float | list | tuple | dict):
-            digest.update(dumps(part))
-        else:
-            for member in part:
-                digest.update(dumps(member) + b",")
-        digest.update(b"\n")
+    try:
+        for part in parts:
+            if part is None or isinstance(part, str | int | float | list | tuple | dict):
+                digest.update(dumps(part))
+            else:
+                for member in part:
+                    digest.update(dumps(member) + b",")
+            digest.update(b"\n")
+    except (TypeError, ValueError):
+        return None
     return digest.hexdigest()
 
 
@@ -40,12 +45,12 @@ class LastMapRun:
         self._connections = connections
         self._store = open_folder(url, connections)
 
-    def remember(self, plan: Plan, data: str) -> None:
+    def remember(self, plan: Plan, data: str | None) -> None:
         """``data``: the fingerprint of all that decides what the children get."""
         self._store.put(_LAST, dumps({"MapRun": plan.map_run.uuid, "Data": data}))
 
     def go_on(
-        self, data: str, *, partitions: int, at_once: int | None, one_child_each: bool
+        self, data: str | None, *, partitions: int, at_once: int | None, one_child_each: bool
     ) -> tuple[MapRunFolder, Plan] | None:
         """The map run to go on with: as it was planned where nothing of it has begun, else redriven. None where a new
         one is due: there is none yet, it has succeeded, or it was over other data.
@@ -55,6 +60,9 @@ class LastMapRun:
         except ObjectNotFound:
             return None
         folder = MapRunFolder(open_folder(f"{self._url}/{last['MapRun']}", self._connections))
+        if folder.find(PLAN) is None:
+            log.info("%s is not there any more: a new map run", folder.url)
+            return None
         if last["Data"] != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
