@@ -62,6 +62,9 @@ TIMEOUT = "Expression evaluation timeout"
         ("$toMillis($pad('', 900, 'and ') & 'a!', $pad('', 900, '[Yw][fw]'))", TIMEOUT),
         ("$reduce([1..200000], $append)", MEMORY),
         ("$map([1..300000], $pad('x', ?))", MEMORY),
+        ("($r := [1..360000]; $r@$a.$r#$i.$i)", MEMORY),
+        ("($o := [1..800000]; $o@$x.$o@$y.$x)", MEMORY),
+        ("($o := [1..800000]; $o.$o)", MEMORY),
         ("$formatNumber(1, '0', {'grouping-separator': 'x](a+)+$['})", "is one character"),
     ],
 )
@@ -87,6 +90,8 @@ def test_it_is_stopped(expression: str, told: str) -> None:
         ("[1..300000] in [1..300000]", False),
         ("[1, 2] in [[1, 2]]", True),
         ("2 in [1, 2]", True),
+        ("($o := [1..3000]; $count([1..300].$o[$ = 5]))", 300),
+        ("($o := $map([1..300], function($n) {{'a': $n}}); $count($o@$x.$o@$y[$x.a = $y.a].$x))", 300),
     ],
 )
 def test_what_is_of_a_usual_size_is_not(expression: str, value: Any) -> None:

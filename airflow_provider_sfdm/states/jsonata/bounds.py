@@ -13,6 +13,7 @@ from ..limits import Limits
 
 # What one expression may build in total, in multiples of the largest single value.
 _TOTAL = 16
+_TUPLE_BYTES = 512  # a dict with what each member is bound to
 _BUILDERS = frozenset(("function", "apply", "unary", "binary"))
 # AWS's words, of executions that others recorded.
 MEMORY = "Expression evaluation memory limit exceeded: Check for excessive memory usage"
@@ -24,12 +25,30 @@ class OutOfBounds(Exception):
     """An expression took more than it may; says what."""
 
 
+class _Step:
+    """One step of a path: how many members it has given."""
+
+    __slots__ = ("_before", "_limit", "expression", "last")
+
+    def __init__(self, expression: Any, limit: int) -> None:
+        self.expression = expression
+        self._limit = limit
+        self._before = 0
+        self.last = 0
+
+    def add(self, members: int) -> None:
+        self._before += self.last
+        self.last = members
+        if self._before + members > self._limit:
+            raise OutOfBounds(MEMORY)
+
+
 class Bounds:
     """Counts during one evaluation; the library calls ``entry`` and ``leave`` around each part of the expression, and
     functions ``called`` after each call: those that call others (``$map``, ``$reduce``) do so inside of one part.
     """
 
-    __slots__ = ("_built", "_counted", "_deadline", "_depth", "_limits", "_monotonic", "_sizes")
+    __slots__ = ("_built", "_counted", "_deadline", "_depth", "_limits", "_monotonic", "_sizes", "_steps")
 
     def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         self._limits = limits
@@ -42,6 +61,7 @@ class Bounds:
         # each step would stay small here and never end when it is written. The value is kept, so that its id stays its
         # own; a list may have grown since.
         self._sizes: dict[int, tuple[Any, int, int]] = {}
+        self._steps: list[_Step] = []
 
     def entry(self, expression: Any, data: Any, environment: Any) -> None:
         """Before a part is evaluated. Raises OutOfBounds."""
@@ -55,6 +75,8 @@ class Bounds:
         """After a part was evaluated to ``result``. Raises OutOfBounds."""
         self._depth -= 1
         kind = type(result)
+        if self._steps and self._steps[-1].expression is expression:
+            self._steps[-1].add(1 if not isinstance(result, list) else len(result))
         builds = getattr(expression, "type", None) in _BUILDERS
         if kind is str:
             size = len(result)
@@ -80,6 +102,32 @@ class Bounds:
             self._built += size
             self._counted = result
             self._check(size)
+
+    @contextmanager
+    def step(self, expression: Any, limit: int) -> Iterator[None]:
+        """While the block runs ``expression`` is evaluated once for each member of its input, and all that it gives is
+        put together: not more than ``limit`` members. Nothing of the sort is looked at on the way.
+        """
+        self._steps.append(_Step(expression, limit))
+        try:
+            yield
+        finally:
+            self._steps.pop()
+
+    def filtered(self, predicate: Any, result: Any) -> None:
+        """A predicate of a step has left this of what the step gave last."""
+        if self._steps and any(stage.expr is predicate for stage in self._steps[-1].expression.stages or ()):
+            self._steps[-1].last = len(result) if isinstance(result, list) else 1
+
+    @property
+    def members(self) -> int:
+        """The most members of one array, at eight bytes each."""
+        return self._limits.jsonata_bytes // 8
+
+    @property
+    def tuples(self) -> int:
+        """The most members of a step that keeps where each came from (``@``, ``#``, ``%``)."""
+        return _TOTAL * self._limits.jsonata_bytes // _TUPLE_BYTES
 
     def check(self, size: int) -> None:
         """Before a value of about that many bytes is made. Raises OutOfBounds."""
@@ -121,6 +169,11 @@ def bounded(bounds: Bounds) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def current() -> Bounds | None:
+    """Those of the evaluation that is under way."""
+    return _current.get()
 
 
 def called(result: Any) -> None:

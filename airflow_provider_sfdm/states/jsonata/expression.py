@@ -24,7 +24,7 @@ from ..intrinsics.functions import equal_key, same
 from ..limits import MAX_NESTING
 from ..payloads import shown
 from ..visit import MISSING, Visit
-from .bounds import MEMORY, Bounds, OutOfBounds, bounded
+from .bounds import MEMORY, Bounds, OutOfBounds, bounded, current
 from .calls import Function, checked
 from .errors import failure, syntax
 from .functions import LATE, STATIC
@@ -146,6 +146,26 @@ class _Reference(Jsonata):  # type: ignore[misc]  # the library ships no types
             return False
         key = equal_key(lhs)
         return any(equal_key(member) == key for member in (rhs if isinstance(rhs, list) else [rhs]))
+
+    def evaluate_step(self, expr: Any, input: Any, environment: Any, last_step: bool) -> Any:
+        bounds = current()
+        if bounds is None or len(input) < 2:
+            return super().evaluate_step(expr, input, environment, last_step)
+        with bounds.step(expr, bounds.members):
+            return super().evaluate_step(expr, input, environment, last_step)
+
+    def evaluate_tuple_step(self, expr: Any, input: Any, tuple_bindings: Any, environment: Any) -> Any:
+        bounds = current()
+        if bounds is None:
+            return super().evaluate_tuple_step(expr, input, tuple_bindings, environment)
+        with bounds.step(expr, bounds.tuples):
+            return super().evaluate_tuple_step(expr, input, tuple_bindings, environment)
+
+    def evaluate_filter(self, predicate: Any, input: Any, environment: Any) -> Any:
+        result = super().evaluate_filter(predicate, input, environment)
+        if (bounds := current()) is not None:
+            bounds.filtered(predicate, result)
+        return result
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         return (text(lhs) or "") + (text(rhs) or "")
