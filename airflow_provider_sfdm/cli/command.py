@@ -105,6 +105,7 @@ def _outcome(
     tasks: Tasks | None,
 ) -> Outcome:
     from ..core.errors import InvalidDefinition
+    from ..local.unfinished import finish
     from ..runtime.distributed import local_services
     from ..states.identity import Identity
     from ..states.machine import compile_machine, execute
@@ -128,7 +129,9 @@ def _outcome(
         except InvalidDefinition as error:
             raise UsageProblem(str(error)) from None
         try:
-            return execute(machine, data, services, identity)
+            outcome = execute(machine, data, services, identity)
+            finish()
+            return outcome
         except StorageError as error:
             raise Broken(f"the execution could not be finished: {error}") from None
 

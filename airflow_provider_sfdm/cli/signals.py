@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 INTERRUPTED = 130
-_TOLD = {signal.SIGTERM: "terminated", signal.SIGHUP: "hangup"}
+_TOLD = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hangup"}
+# What is under way is ended in the meantime. Signals come in twos: to the process and to its group, TERM and then HUP.
+_DEAF_SECONDS = 4.0
 
 
 class Ended(KeyboardInterrupt):
@@ -20,23 +22,33 @@ class Ended(KeyboardInterrupt):
         self.code = 128 + number
 
 
-def _end(number: int, frame: object) -> NoReturn:
-    raise Ended(signal.Signals(number))
+class _Handler:
+    def __init__(self) -> None:
+        self._deaf_until = 0.0
+
+    def __call__(self, number: int, frame: object) -> None:
+        now = time.monotonic()
+        if now >= self._deaf_until:
+            self._deaf_until = now + _DEAF_SECONDS
+            raise Ended(signal.Signals(number))
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """While the block runs SIGTERM and SIGHUP raise Ended, unless they are ignored (nohup)."""
+    """While the block runs Ctrl-C, SIGTERM and SIGHUP raise Ended, unless they are ignored (nohup). More of them do
+    nothing for as long as it takes to end what is under way; then they do again.
+    """
     if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield
         return
     before = {number: signal.getsignal(number) for number in _TOLD}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _end)
+    handler = _Handler()
+    for number, former in before.items():
+        if former is not signal.SIG_IGN:
+            signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, former in before.items():
             # None: not set by Python
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, signal.SIG_DFL if former is None else former)

@@ -13,6 +13,7 @@ from ..core.counters import ChildStatus, Counts, counted
 from ..core.definition import DistributedMap
 from ..core.errors import StatesError
 from ..core.summary import states_error
+from ..local.unfinished import finish
 from ..local.waiting import SETTLE_SECONDS, settle
 from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
@@ -218,6 +219,7 @@ class _Running:
                 lifetime.end()
                 settle(lifetime, SETTLE_SECONDS)
                 raise
+        finish()
         self.recorder.flush()
         if self._stop.of_map_run is not None and self._stop.of_attempt is None:
             for child in children:  # what never started is exported as PENDING

@@ -468,7 +468,7 @@ def expire(server: Server, times: int | None) -> None:
 def test_a_token_that_has_expired_for_good(
     server: Server, kind: str, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    arguments = {"timeout": 1.0} if kind == "sensor" else {}
+    arguments = {"timeout": 4.0} if kind == "sensor" else {}
     task = watch(server, kind, mode, [Step(maps=[RUNNING])], **arguments)
     once_started(server, kind, lambda: expire(server, None))
     ended = task.attempt()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.aws.tasks.helpers import STATES, Answer, Seen, serving
 
-from .running import COMMAND, environment, one
+from .running import COMMAND, environment, one, run
 
 JOB = {
     "Type": "Task",
@@ -92,7 +93,28 @@ def test_jobs_whose_start_is_under_way(state: dict[str, Any], tmp_path: Path) ->
     interrupted(Athena(1 if state is JOB else 2, starting_seconds=1), state, signal.SIGTERM, tmp_path)
 
 
-def interrupted(athena: Athena, state: dict[str, Any], number: signal.Signals, folder: Path) -> None:
+@pytest.mark.parametrize("numbers", [[signal.SIGHUP] * 3, [signal.SIGTERM, signal.SIGHUP], [signal.SIGINT] * 2])
+@pytest.mark.parametrize("state", [JOB, {"Type": "Parallel", "Branches": BRANCHES}], ids=["Task", "Parallel"])
+def test_signals_that_come_in_twos(state: dict[str, Any], numbers: list[signal.Signals], tmp_path: Path) -> None:
+    """To the process and to its group, or the one and then the other."""
+    interrupted(Athena(1 if state is JOB else 3), state, numbers[0], tmp_path, more=numbers[1:])
+
+
+def test_a_timeout_while_a_start_is_under_way(tmp_path: Path) -> None:
+    """The task is left at once; the process stays until the job has been stopped."""
+    athena = Athena(1, starting_seconds=2)
+    state = {**JOB, "TimeoutSeconds": 1}
+    with serving(athena) as server:
+        given = ("--endpoint-url", server.url)
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+        code, told = run(one(state), {}, *given, env=keys)
+    assert (code, told["error"]) == (1, "States.Timeout")
+    assert athena.stopped == athena.started == {"q0"}
+
+
+def interrupted(
+    athena: Athena, state: dict[str, Any], number: signal.Signals, folder: Path, more: Sequence[signal.Signals] = ()
+) -> None:
     path = folder / "machine.json"
     path.write_text(json.dumps(one(state)))
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -107,6 +129,9 @@ def interrupted(athena: Athena, state: dict[str, Any], number: signal.Signals, f
     ):
         assert athena.all_run.wait(30), process.communicate(timeout=1)
         process.send_signal(number)
+        for another in more:
+            time.sleep(0.02)
+            process.send_signal(another)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (128 + number, b"")
     assert b"Traceback" not in err

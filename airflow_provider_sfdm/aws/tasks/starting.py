@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...local.bounds import Bounds
+from ...local.unfinished import leave
 from ...local.waiting import SETTLE_SECONDS, wait
 from ...states.failures import ExecutionTimedOut
 from ...states.seam import TaskFailed
@@ -51,7 +52,9 @@ class Start:
                 started = self._started
             if started is not None:
                 self._stop(started)
-            elif not isinstance(error, TaskFailed | ExecutionTimedOut):
+            elif isinstance(error, TaskFailed | ExecutionTimedOut):
+                leave(self._ended)
+            else:
                 wait(self._ended, SETTLE_SECONDS)
             raise
 
