@@ -14,7 +14,7 @@ from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.engine import plan_map_run
 from ..runtime.folder import MapRunFolder
 from ..runtime.plan import Partition, Plan
-from ..runtime.remembered import LastMapRun, fingerprint
+from ..runtime.remembered import LastMapRun, data_of, fingerprint
 from ..runtime.sources import STATE_DATA
 from ..runtime.watch import LOG_SECONDS
 from ..storage import StorageError
@@ -23,8 +23,6 @@ from .places import check_storage, map_runs_url, max_map_length, number_of_parti
 
 MAP_RUN_KEY = "map_run"
 """XCom key of the map run's folder."""
-# Of the definition: what children there are, and what they get. Where that has changed, there is nothing to redrive.
-_DECIDE_CHILDREN = ("item_reader", "items_path", "item_selector", "item_batcher", "query_language", "result_writer")
 
 
 class ReadItemsOperator(BaseOperator):
@@ -99,11 +97,7 @@ class ReadItemsOperator(BaseOperator):
         run_input = self.authored.run_input(self.distributed_map, context)
         items = self.authored.items(context)
         last = LastMapRun(url, connections)
-        data = fingerprint(
-            {name: self.distributed_map.get(name) for name in _DECIDE_CHILDREN},
-            run_input,
-            None if items is UNSET else items,
-        )
+        data = fingerprint(data_of(definition), run_input, None if items is UNSET else items)
         shares: dict[str, Any] = {
             "partitions": max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
             "at_once": self.active,

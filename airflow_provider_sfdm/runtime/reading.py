@@ -35,7 +35,7 @@ def partition_children(
         if plan.source.kind is SourceKind.SPOOL:
             children = _spooled(plan, partition, folder)
         elif plan.source.kind is SourceKind.CHILDREN:
-            children = _redriven(partition, folder)
+            children = redriven_children(partition, folder)
         else:
             children = _counted(plan, partition, connections)
         if not per_item:
@@ -126,7 +126,8 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
         )
 
 
-def _redriven(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
+def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
+    """The children of a partition of a redrive."""
     with folder.store.open(CHILDREN, None, partition.offset) as stream:
         for index, line in enumerate(islice(stream, partition.children), partition.first_child):
             found = loads(line)

@@ -32,6 +32,7 @@ class Recorder:
         self.output: list[bytes] | None = None if plan.destination.exported else []
         self._output_bytes = 0
         self._pending_items = self._pending_children = 0  # of those that have a record
+        self._pending_runs: list[list[int]] = []  # the first of them and how many in a row
         self._failures = FailureLog()
         self._files = files
         self._journal = journal
@@ -135,6 +136,8 @@ class Recorder:
             "executions": self.executions.to_dict(),
             "errors": dict(self._failures.errors),
             "files": {status: [file.to_dict() for file in found] for status, found in files.files().items()},
+            # Which children those in the PENDING files are: their records have no names.
+            "pending": self._pending_runs,
             # The elements this partition adds to the state output, or None if they are not returned.
             "output": None if self.output is None else [loads(element) for element in self.output],
         }
@@ -151,6 +154,11 @@ class Recorder:
         self._files.of("PENDING").add((self._records.pending(child.input_json),))
         self._pending_items += child.items
         self._pending_children += 1
+        runs = self._pending_runs
+        if runs and sum(runs[-1]) == child.index:
+            runs[-1][1] += 1
+        else:
+            runs.append([child.index, 1])
 
     def _entries(self, child: Child, outcome: Outcome) -> Results:
         """What a child that ended leaves, and where. Encoded at once: what waits for its turn is bytes."""

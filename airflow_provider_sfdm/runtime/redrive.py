@@ -4,7 +4,7 @@ It is the same map run, with the same ARN, the same children by name, and its ow
 partitions, journal, stop flag and progress of the one have nothing to do with those of the other. Its result files go
 to ``Redrive-<n>/``; what had succeeded before stays where it is, and the new manifest lists both.
 
-Source: the AWS guide's "Redriving Map Runs" and recorded redrives; see docs/redrive.md for what differs.
+Source: the AWS guide's "Redriving Map Runs" and recorded redrives; docs/airflow.md says what differs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.counters import MapRunStatus, counted
+from ..core.errors import DataLimitExceeded
 from ..core.json import dumps, loads
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import Redriven, timestamp
@@ -26,7 +27,8 @@ from .engine import share_out
 from .folder import BEFORE, CHILDREN, PLAN, REDRIVES, SUMMARY, MapRunFolder
 from .plan import Plan, Source, SourceKind
 from .planning import Layout
-from .results import ChildResult, MapRunResults
+from .reading import redriven_children
+from .results import MapRunResults
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ def plan_redrive(
     summary = last.find(SUMMARY)
     if summary is not None and summary["status"] == MapRunStatus.SUCCEEDED:
         raise NotRedrivable(f"{plan.map_run.arn} has succeeded")
+    if summary is not None and summary.get("error") == DataLimitExceeded.error:
+        raise NotRedrivable(f"the outputs of {plan.map_run.arn} were too large to be returned, and would be again")
     if plan.redrive_count >= MAX_REDRIVES:
         raise NotRedrivable(f"{plan.map_run.arn} has been redriven {MAX_REDRIVES:,} times, the most that AWS allows")
     ends = []
@@ -85,7 +89,8 @@ def plan_redrive(
     following = _folder_of(folder, number, connections)
     following.write(BEFORE, _before(last, ends))
     results = _results(plan, ends, open_folder(plan.destination.root, connections))
-    layout = _spool(_children(plan, results, number, timestamp(now)), following.store, batched=plan.batches.batched)
+    children = _children(plan, last, ends, results, timestamp(now))
+    layout = _spool(children, following.store, batched=plan.batches.batched)
     if not layout.children:
         raise NotRedrivable(f"all children of {plan.map_run.arn} have succeeded")
     planned = replace(
@@ -120,29 +125,49 @@ def _results(plan: Plan, ends: Iterable[dict[str, Any]], destination: ObjectStor
     return MapRunResults(Manifest(plan.destination.bucket, plan.map_run.arn, listed), destination)
 
 
-def _children(plan: Plan, results: MapRunResults, number: int, now: str) -> Iterator[tuple[ChildResult, Redriven]]:
+_Again = tuple[str, Redriven]
+"""The JSON of a child's input, and who it is."""
+
+
+def _children(
+    plan: Plan, last: MapRunFolder, ends: Iterable[dict[str, Any]], results: MapRunResults, now: str
+) -> Iterator[_Again]:
     for result in results.failed():
         record = result.record or {}
         # Recorded: a STANDARD child goes on being the one it was, an EXPRESS one starts anew under its name.
         start = None if plan.express else str(record["StartDate"])
-        yield result, Redriven(str(record["Name"]), int(record["RedriveCount"]) + 1, now, start)
-    # Names that no child of the map run has had: those that never started had none.
-    first = number * (plan.items + 1)
-    for position, result in enumerate(results.pending()):
-        yield result, Redriven(plan.map_run.child_name(first + position))
+        yield record["Input"], Redriven(str(record["Name"]), int(record["RedriveCount"]) + 1, now, start)
+    if plan.redrive_count:
+        yield from _still_pending(plan, last, ends, now)
+        return
+    # Their records have no names: these are some that no child of the map run has had.
+    for position, result in enumerate(results.pending(), plan.items + 1):
+        yield (result.record or {})["Input"], Redriven(plan.map_run.child_name(position))
 
 
-def _spool(children: Iterator[tuple[ChildResult, Redriven]], store: ObjectStore, *, batched: bool) -> Layout:
+def _still_pending(plan: Plan, last: MapRunFolder, ends: Iterable[dict[str, Any]], now: str) -> Iterator[_Again]:
+    """Those that a redrive did not come to. Some had failed before it: they are who they were."""
+    for partition, end in zip(plan.partitions, ends, strict=True):
+        runs = end["pending"]
+        if not runs:
+            continue
+        pending = {index for first, number in runs for index in range(first, first + number)}
+        for child in redriven_children(partition, last):
+            if child.index in pending and (known := child.redriven) is not None:
+                again = replace(known, date=now) if known.count else known
+                yield child.input_json.decode(), again
+
+
+def _spool(children: Iterator[_Again], store: ObjectStore, *, batched: bool) -> Layout:
     """Write the children to the redrive's folder, a line each, and note where partitions may begin."""
     boundaries = Boundaries()
     number = items = offset = 0
     with store.create(CHILDREN) as writer:
         buffer: list[bytes] = []
         buffered = 0
-        for number, (result, redriven) in enumerate(children, 1):
+        for number, (text, redriven) in enumerate(children, 1):
             if number - 1 == boundaries.next_child:
                 boundaries.add(Boundary(number - 1, items, offset, number))
-            text = (result.record or {})["Input"]
             size = len(loads(text)["Items"]) if batched else 1
             line = dumps(
                 {

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from hashlib import sha256
+from types import CodeType
 from typing import Any
 
+from ..core.definition import DistributedMap
+from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps, loads
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectNotFound
@@ -35,6 +38,33 @@ def fingerprint(*parts: Any) -> str | None:
     except (TypeError, ValueError):
         return None
     return digest.hexdigest()
+
+
+def data_of(definition: DistributedMap) -> list[str]:
+    """What of a definition decides which children there are, and what they get. All else may change: a redrive is of
+    the same children, whatever runs them.
+    """
+    selector = definition.item_selector
+    parts = (definition.item_reader, definition.items_path, definition.item_batcher, definition.query_language)
+    return [*map(repr, parts), _code(selector) if callable(selector) else repr(selector)]
+
+
+def _code(function: Any) -> str:
+    """A function's name and what it does, wherever in its file it stands."""
+    code: CodeType | None = getattr(function, "__code__", None)
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    return name if code is None else f"{name} {_instructions(code)}"
+
+
+def _instructions(code: CodeType) -> str:
+    return f"{code.co_code.hex()} {code.co_names} [{', '.join(map(_constant, code.co_consts))}]"
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, CodeType):
+        return _instructions(value)
+    # A set has another order in each process.
+    return str(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
 
 
 class LastMapRun:
@@ -66,10 +96,10 @@ class LastMapRun:
         if last["Data"] != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
-        found = latest(folder, self._connections)
-        if not found.has_begun():
-            return found, Plan.from_dict(found.read(PLAN))
         try:
+            found = latest(folder, self._connections)
+            if not found.has_begun():
+                return found, Plan.from_dict(found.read(PLAN))
             return plan_redrive(
                 folder,
                 self._connections,
@@ -80,4 +110,7 @@ class LastMapRun:
             )
         except NotRedrivable as reason:
             log.info("A new map run: %s", reason)
-            return None
+        except (ItemReaderFailed, ObjectNotFound, StatesRuntime, ValueError) as lost:
+            # Its source, results or plan are not what they were: it would be so at every clear.
+            log.warning("A new map run, as %s cannot be redriven: %s", folder.url, lost)
+        return None

@@ -54,8 +54,7 @@ def run_map(
         could not be reached in the middle of the run. A DAG's tasks would be retried; here, run the map again.
     :raises ValueError: ``partitions`` is no number from 1.
     """
-    if type(partitions) is not int or partitions < 1:
-        raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
+    _check_partitions(partitions)
     connections = connections or Connections()
     if storage is None:
         storage = f"file://{tempfile.mkdtemp(prefix='sfdm-')}"
@@ -90,12 +89,19 @@ def redrive_map(
     :raises NotRedrivable: the map run has succeeded, or could not read its items.
     :raises StatesError: the results of the map run cannot be read, or new ones not be written.
     :raises airflow_provider_sfdm.storage.StorageError: ``storage`` could not be reached; call it again.
+    :raises ValueError: ``partitions`` is no number from 1.
     """
+    _check_partitions(partitions)
     connections = connections or Connections()
     arn = summary.map_run_arn or ""
     folder = MapRunFolder(open_folder(f"{storage.rstrip('/')}/{arn.rpartition(':')[2]}", connections))
     following, plan = plan_redrive(folder, connections, partitions=partitions, at_once=1, now=time.time())
     return _to_the_end(definition, following, plan, None, connections, None)
+
+
+def _check_partitions(partitions: object) -> None:
+    if type(partitions) is not int or partitions < 1:
+        raise ValueError(f"partitions must be a whole number from 1, got {partitions!r}")
 
 
 def _to_the_end(

@@ -81,15 +81,21 @@ class _Together:
     def _start_one(self, number: int) -> bool:
         if not _FREE.acquire(blocking=False):
             return False
-        with self._lock:
-            self._running += 1
-        run = copy_context().run
+        thread = None
         try:
-            threading.Thread(target=run, args=(self._work,), name=f"states-{number}", daemon=True).start()
+            with self._lock:
+                self._running += 1
+            run = copy_context().run
+            thread = threading.Thread(target=run, args=(self._work,), name=f"states-{number}", daemon=True)
+            thread.start()
         except RuntimeError as error:  # the system has no more of them
             self._leave()
             log.warning("Branches and iterations go on in %d threads: %s", number, error)
             return False
+        except BaseException:  # a signal: the thread may have begun all the same
+            if thread is None or thread.ident is None:
+                self._leave()
+            raise
         return True
 
     def _work(self) -> None:

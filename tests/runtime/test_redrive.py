@@ -27,9 +27,14 @@ from airflow_provider_sfdm import (
     WriterConfig,
 )
 from airflow_provider_sfdm.core.manifest import Manifest
-from airflow_provider_sfdm.runtime.redrive import NotRedrivable
-from airflow_provider_sfdm.runtime.run import redrive_map
-from tests.runtime.attempts import ITEMS, Interrupted, Planned, breaking
+from airflow_provider_sfdm.runtime.finish import write_results
+from airflow_provider_sfdm.runtime.folder import MapRunFolder
+from airflow_provider_sfdm.runtime.partition import run_partition
+from airflow_provider_sfdm.runtime.redrive import NotRedrivable, plan_redrive
+from airflow_provider_sfdm.runtime.run import invocation_factory, redrive_map
+from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
+from airflow_provider_sfdm.storage import open_folder
+from tests.runtime.attempts import CONNECTIONS, ITEMS, Interrupted, Planned, breaking
 from tests.runtime.helpers import path_of, put, run
 
 COMPACT = Transformation.COMPACT
@@ -353,3 +358,48 @@ def check(summary: MapRunSummary, items: int) -> None:
     assert sorted(members) == list(range(items))
     started = [child.name for child in found if child.name is not None and child.status != "SUCCEEDED"]
     assert len(set(started)) == len(started) == executions.failed
+
+
+def test_children_that_a_redrive_does_not_come_to_are_who_they_were(tmp_path: Path) -> None:
+    """One that failed, and whose redrive was stopped before it, keeps name, start date and number of redrives."""
+    summary = run(tmp_path, Orders(0, 1, 2, 3), given=[0, 1, 2, 3, 4], tolerated_failure_percentage=79)
+    first = names(summary, "FAILED")
+    assert set(first) == {"0", "1", "2", "3"}
+    summary = again(tmp_path, summary, Orders(0, 1, 2, 3))
+    assert set(names(summary, "FAILED")) == set(first), "80 % of them are as many as are not tolerated"
+    # Of another one only the first runs: it is stopped after that.
+    folder = MapRunFolder(open_folder((tmp_path / "runs" / _uuid(summary)).as_uri(), CONNECTIONS))
+    following, plan = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
+    stop = StopSignal()
+
+    def once(item: Any) -> Any:
+        stop.set(StopReason("States.ExceedToleratedFailureThreshold", "no more"))
+        return item
+
+    definition = DistributedMap(item_processor=once)
+    run_partition(definition, following, 0, invocation_factory(definition, CONNECTIONS), CONNECTIONS, stop=stop)
+    stopped = write_results(following, open_folder(plan.destination.root, CONNECTIONS))
+    assert (stopped.execution_counts.pending, stopped.redrive_count) == (4, 2)
+    ended = again(tmp_path, stopped, Orders())
+    done = names(ended, "SUCCEEDED")
+    assert ended.status == "SUCCEEDED"
+    for key, record in first.items():
+        assert (done[key]["Name"], done[key]["StartDate"]) == (record["Name"], record["StartDate"])
+        assert done[key]["RedriveCount"] == 2, "twice, whichever of them it was"
+
+
+def _uuid(summary: MapRunSummary) -> str:
+    return (summary.map_run_arn or "").rpartition(":")[2]
+
+
+def test_outputs_that_are_too_large(tmp_path: Path) -> None:
+    """They would be again; AWS makes a new map run as well."""
+    large = run(tmp_path, lambda item: "x" * 200_000, given=[1, 2], result_writer=None)
+    assert large.error == "States.DataLimitExceeded"
+    with pytest.raises(NotRedrivable, match="too large"):
+        again(tmp_path, large, Orders())
+
+
+def test_partitions_are_a_number_from_1(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="whole number from 1"):
+        again(tmp_path, run(tmp_path, Orders(1), given=[1]), Orders(), partitions=0)

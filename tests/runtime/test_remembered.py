@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfdm import DistributedMap
+from airflow_provider_sfdm import DistributedMap, ItemBatcher, ResultWriter
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.plan import Plan
-from airflow_provider_sfdm.runtime.remembered import LastMapRun, fingerprint
+from airflow_provider_sfdm.runtime.remembered import LastMapRun, data_of, fingerprint
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.storage import Connections, open_folder
 from tests.runtime.helpers import path_of
@@ -113,3 +113,37 @@ def test_fingerprints() -> None:
     assert fingerprint([1], [2]) != fingerprint([1, 2])
     assert fingerprint(iter([1, 2])) == fingerprint(iter([1, 2])) != fingerprint(iter([1]))
     assert fingerprint([datetime(2026, 1, 1)]) is None, "no JSON"
+
+
+def test_what_of_a_definition_decides() -> None:
+    def data(**fields: Any) -> list[str]:
+        return data_of(DistributedMap(item_processor=str, items=[1], **fields))
+
+    def one(value: Any) -> Any:
+        return {"a": value in {"x", "y"}, "b": [each for each in value]}
+
+    def other(value: Any) -> Any:
+        return {"a": value in {"x", "z"}, "b": [each for each in value]}
+
+    other.__qualname__ = one.__qualname__
+    assert data() == data(tolerated_failure_count=3, max_concurrency=4, result_writer=ResultWriter(bucket="b"))
+    assert data(item_selector=one) == data(item_selector=one) != data(item_selector=other)
+    assert data(item_selector={"a.$": "$.b"}) != data(item_selector={"a.$": "$.c"})
+    jsonata = [
+        data(query_language="JSONata", item_selector={"a": f"{{% {{{{'n': {number}}}.n}} %}}"}) for number in (1, 2)
+    ]
+    assert jsonata[0] != jsonata[1]
+    assert data(item_batcher=ItemBatcher(max_items_per_batch=2)) != data(
+        item_batcher=ItemBatcher(max_items_per_batch=3)
+    )
+
+
+def test_what_cannot_be_redriven_does_not_stay_so_for_ever(task: Task, tmp_path: Path) -> None:
+    """Its result files are gone, say: each clear would fail."""
+    first = task.plan([1, 2])
+    task.run(first, fail)
+    for path in path_of(first[0].url).rglob("FAILED_*"):
+        path.unlink()
+    second = task.plan([1, 2])
+    assert (second[1].redrive_count, second[1].children) == (0, 2)
+    assert second[1].map_run != first[1].map_run
