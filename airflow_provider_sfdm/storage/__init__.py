@@ -147,13 +147,7 @@ def open_folder(
     url: str, connections: Connections | None = None, *, expected_bucket_owner: str | None = None
 ) -> ObjectStore:
     """The store of what is below a folder (on S3: below a bucket, or a prefix that ends at a "/")."""
-    scheme, rest = _split(url, expected_bucket_owner)
-    if scheme in _S3:
-        connection, bucket, prefix = _s3_parts(url, rest)
-        return _s3_store(url, connection, bucket, prefix, connections, expected_bucket_owner)
-    if scheme == "file":
-        return LocalStore(_local_path(url, rest))
-    return _fsspec_store(url, connections)
+    return _folder(url, connections, expected_bucket_owner)
 
 
 def open_listing(
@@ -169,6 +163,19 @@ def open_listing(
         connection, bucket, prefix = _s3_parts(url, rest)
         return _s3_store(url, connection, bucket, "", connections, expected_bucket_owner), prefix
     return open_folder(url, connections), ""
+
+
+def _folder(
+    url: str, connections: Connections | None, expected_bucket_owner: str | None = None, name: str | None = None
+) -> ObjectStore:
+    """``name``: the URL that the folder goes by, if not its own. What is on S3 keeps its own."""
+    scheme, rest = _split(url, expected_bucket_owner)
+    if scheme in _S3:
+        connection, bucket, prefix = _s3_parts(url, rest)
+        return _s3_store(url, connection, bucket, prefix, connections, expected_bucket_owner)
+    if scheme == "file":
+        return LocalStore(_local_path(url, rest), name)
+    return _fsspec_store(url, connections, name)
 
 
 def _split(url: str, expected_bucket_owner: str | None) -> tuple[str, str]:
@@ -221,8 +228,9 @@ def _s3_store(
     connections = connections or Connections()
     if bucket in connections.buckets:
         # What stands for a bucket is taken as it is: were it looked up in turn, two could stand for each other.
-        inside = open_folder(connections.buckets[bucket], replace(connections, buckets={}))
-        return MappedBucket(inside, bucket, prefix, connection=connection)
+        name = f"s3://{connection}@{bucket}" if connection else f"s3://{bucket}"
+        inside = _folder(connections.buckets[bucket], replace(connections, buckets={}), name=name)
+        return MappedBucket(inside, name, prefix)
     with _opening(url):
         from .s3 import S3Store
 
@@ -230,12 +238,12 @@ def _s3_store(
     return S3Store(client, bucket, prefix, expected_bucket_owner=expected_bucket_owner, connection=connection)
 
 
-def _fsspec_store(url: str, connections: Connections | None) -> ObjectStore:
+def _fsspec_store(url: str, connections: Connections | None, name: str | None = None) -> ObjectStore:
     with _opening(url):
         from .fsspec import FsspecStore
 
         filesystem, path = (connections or Connections()).filesystem(url)
-        return FsspecStore(filesystem, path, url)
+        return FsspecStore(filesystem, path, name or url)
 
 
 @contextmanager

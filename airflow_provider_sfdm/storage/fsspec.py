@@ -32,7 +32,7 @@ Nodes = list[Node[dict[str, Any]]]
 
 
 class FsspecStore:
-    """The files below ``path`` of an fsspec file system; ``url`` is that folder's URL.
+    """The files below ``path`` of an fsspec file system; ``url`` is the URL that this folder goes by.
 
     * Uses nothing but fsspec's ``AbstractFileSystem``, and its answers about ranges (``cat_file``).
     * A pin is the ETag or what the file system has in its place, the modification time, and the size. Where

@@ -42,21 +42,25 @@ class LocalStore:
     * ETags are ``"<size>-<mtime in ns>"`` in hexadecimal digits, not an MD5. There are no versions.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str | None = None) -> None:
+        """``name``: the URL that the root goes by, where that is not its own: of the bucket that it stands for."""
         # Resolved for the check of links; the URL stays the one that was asked for.
         self._shown = str(root.absolute())
         self._root = os.path.realpath(root)
+        self._name = name
 
     def __repr__(self) -> str:
         return f"LocalStore({self._shown!r})"
 
     @property
     def root(self) -> str:
+        if self._name is not None:
+            return self._name
         # Only what would be taken for an escape is escaped, so that the URL stays readable.
         return "file://" + self._shown.rstrip("/").replace("%", "%25")
 
     def url(self, key: str) -> str:
-        return f"{self.root}/{key.replace('%', '%25')}"
+        return f"{self.root}/{key if self._name is not None else key.replace('%', '%25')}"
 
     def shown(self, key: str) -> str:
         return self.url(key)

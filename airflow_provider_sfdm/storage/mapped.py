@@ -14,15 +14,14 @@ class MappedBucket:
 
     * ``inside`` holds the whole bucket: a bucket's key is its key, so what it refuses (a ``LocalStore``: "..", empty
       parts, links that lead out) is refused here.
-    * URLs are the bucket's (``s3://bucket/key``), so that plans, items' sources and manifests are those of AWS. Errors
-      name the place where the object really is: that is where it has to be looked for.
-    * ``connection`` is kept in URLs, as ``S3Store`` does; it reaches nothing.
+    * URLs are the bucket's, ``name`` (``s3://bucket``) and the key, so that plans, items' sources and manifests are
+      those of AWS. Errors are those of ``inside``, so it should go by the same name.
     """
 
-    def __init__(self, inside: ObjectStore, bucket: str, prefix: str = "", *, connection: str | None = None) -> None:
+    def __init__(self, inside: ObjectStore, name: str, prefix: str = "") -> None:
         self._inside = inside
+        self._name = name
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
-        self._authority = f"{connection}@{bucket}" if connection else bucket
 
     def __repr__(self) -> str:
         return f"MappedBucket({self.root!r}, {self._inside!r})"
@@ -32,7 +31,7 @@ class MappedBucket:
         return self.url("")[:-1]
 
     def url(self, key: str) -> str:
-        return f"s3://{self._authority}/{self._prefix}{key}"
+        return f"{self._name}/{self._prefix}{key}"
 
     def shown(self, key: str) -> str:
         return self.url(key)

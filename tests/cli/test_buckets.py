@@ -114,6 +114,8 @@ def test_what_is_not_in_the_folder_fails_the_map(key: str, sales: Path, tmp_path
     state = _map(_file(key, InputType="CSV", CSVHeaderLocation="FIRST_ROW"))
     code, told = run(state, {}, "--bucket", f"sales={sales}")
     assert (code, told["error"]) == (1, "States.ItemReaderFailed")
+    assert told["cause"].startswith(f"s3://sales/{key}: ")
+    assert str(sales) not in told["cause"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
             MemoryFileSystem(global_store=False, skip_instance_cache=True), "/folder", "memory://folder"
         ),
         "fsspec-local": lambda: FsspecStore(LocalFileSystem(), str(tmp_path), f"file://{tmp_path}"),
-        "mapped": lambda: MappedBucket(LocalStore(tmp_path), "mapped", "some/folder/"),
+        "mapped": lambda: MappedBucket(LocalStore(tmp_path, "s3://mapped"), "s3://mapped", "some/folder/"),
     }
     return makers[request.param]()

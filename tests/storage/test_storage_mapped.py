@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -56,12 +57,37 @@ def test_listings_do_not_leave_the_folder(prefix: str, connections: Connections)
         list(store.list(found))
 
 
-def test_errors_name_the_file(connections: Connections, tmp_path: Path) -> None:
-    store, key = open_object("s3://sales/none.csv", connections)
-    with pytest.raises(StorageError, match=str(tmp_path / "sales/none.csv")):
-        store.pin(key)
-    with pytest.raises(StorageError, match="no versions"):
-        store.pin(key, "a version")
+@pytest.mark.parametrize("place", ["local", "fsspec"])
+def test_errors_name_the_bucket(place: str, tmp_path: Path) -> None:
+    folder = tmp_path / "100% of sales"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "file").write_text("rows")
+    url = folder.as_uri() if place == "local" else f"local://{folder}"
+    store = open_folder("s3://sales/", Connections(s3_client=Mock(), buckets={"sales": url}))
+    pin = store.pin("file")
+
+    def changed() -> None:
+        with store.open("file", pin) as file:
+            (folder / "file").write_text("other rows")
+            file.read()
+
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("none", lambda: store.pin("none")),
+        ("50%", lambda: store.open("50%")),
+        ("a//b", lambda: store.create("a//b")),
+        ("file/below", lambda: store.put("file/below", b"")),
+        ("file", lambda: store.pin("file", "a version")),
+        ("file", changed),
+    ]
+    if place == "local":
+        calls.append(("link", lambda: list(store.list(""))))
+    for key, call in calls:
+        with pytest.raises(StorageError) as caught:
+            call()
+        assert caught.value.url == f"s3://sales/{key}"
+        if place == "local":  # a library's own words may name what it looked for
+            assert folder.name not in str(caught.value)
 
 
 def test_the_name_of_a_connection_stays_in_urls(connections: Connections) -> None:
