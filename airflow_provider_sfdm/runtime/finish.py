@@ -13,11 +13,12 @@ from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, Re
 from ..core.json import dumps, loads
 from ..core.limits import MAX_PAYLOAD_BYTES
 from ..core.manifest import STATUSES, Manifest, ResultFile
+from ..core.names import MapRunName
 from ..core.records import timestamp
 from ..core.summary import MapRunSummary
 from ..storage.base import ObjectStore, StorageError
 from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
-from .plan import Plan
+from .plan import Destination, Plan
 from .stop import StopReason
 
 log = logging.getLogger(__name__)
@@ -135,9 +136,14 @@ def _write_manifest(
 
 def result_folder(plan: Plan) -> str:
     """The folder of the result files and the manifest, relative to the destination's root: ``Prefix/UUID``."""
-    prefix = plan.destination.prefix.strip("/")
-    folder = f"{prefix}/{plan.map_run.uuid}" if prefix else plan.map_run.uuid
+    folder = folder_in(plan.destination, plan.map_run)
     return f"{folder}/Redrive-{plan.redrive_count}" if plan.redrive_count else folder
+
+
+def folder_in(destination: Destination, map_run: MapRunName) -> str:
+    """The map run's own, before there is a plan. A "/" that begins the prefix stays: on S3 it begins another key."""
+    prefix = destination.prefix
+    return f"{prefix.rstrip('/')}/{map_run.uuid}" if prefix else map_run.uuid
 
 
 def _files_before(before: Mapping[str, Any] | None) -> list[ResultFile]:

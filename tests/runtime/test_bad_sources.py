@@ -494,6 +494,29 @@ def test_a_result_bucket_that_denies(s3_server: S3Endpoint, s3_bucket: Callable[
     assert ran == []
 
 
+@pytest.mark.parametrize("prefix", ["/out", "/out/", "//out", "/"])
+def test_a_slash_that_begins_the_prefix_begins_the_keys(prefix: str, moto_server: S3Endpoint, tmp_path: Path) -> None:
+    bucket, connections = "slashes", on_s3(moto_server)
+    s3_client(moto_server).create_bucket(Bucket=bucket)
+    writer = ResultWriter(bucket=bucket, prefix=prefix)
+    summary = run(tmp_path, given=[1], result_writer=writer, connections=connections)
+    folder = f"{prefix.rstrip('/')}/{str(summary.map_run_arn).rpartition(':')[2]}"
+    listed = s3_client(moto_server).list_objects_v2(Bucket=bucket, Prefix=f"{folder}/")["Contents"]
+    assert [one["Key"] for one in listed] == [f"{folder}/SUCCEEDED_0.json", f"{folder}/manifest.json"]
+    assert summary.output["ResultWriterDetails"]["Key"] == f"{folder}/manifest.json"
+    assert [child.output for child in results(summary, connections).succeeded()] == [1]
+
+
+def test_a_slash_that_begins_the_prefix_of_a_folder_is_found_out_before_any_child_runs(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    connections = Connections(buckets={"results": (tmp_path / "out").as_uri()})
+    ran: list[Any] = []
+    writer = ResultWriter(bucket="results", prefix="/out")
+    with pytest.raises(ResultWriterFailed, match=r"s3://results//out/.*: a key must be a relative path"):
+        run(tmp_path, ran.append, given=[1], result_writer=writer, connections=connections)
+    assert ran == []
+
+
 def test_the_write_test_leaves_nothing(s3_server: S3Endpoint, s3_bucket: Callable[[], str], tmp_path: Path) -> None:
     bucket, connections = s3_bucket(), on_s3(s3_server)
     summary = run(tmp_path, given=[1], result_writer=ResultWriter(bucket=bucket), connections=connections)
