@@ -145,7 +145,7 @@ def validate(options: argparse.Namespace) -> int:
         _print_json([problem._asdict() for problem in found])
     else:
         for problem in found:
-            _print(str(problem))
+            _print(_line(str(problem)))
     return FAILED if found else SUCCEEDED
 
 
@@ -179,5 +179,10 @@ def _print(text: str) -> None:
         raise Broken(f"the result cannot be written: {error.strerror}") from None
 
 
+def _line(text: str) -> str:
+    """One line of plain text: names and values of a definition may hold what a terminal obeys."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 def _complain(text: str) -> None:
-    sys.stderr.write(f"sfdm: {text}\n")
+    sys.stderr.write(f"sfdm: {_line(text)}\n")

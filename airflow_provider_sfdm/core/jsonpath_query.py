@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
+from jsonpath.filter import BaseExpression, FilterQuery, RootFilterQuery
 from jsonpath.match import JSONPathMatch
 from jsonpath.segments import JSONPathRecursiveDescentSegment
 from jsonpath.selectors import Filter, FilterContext, NameSelector
@@ -33,6 +34,10 @@ from .jsonpath_syntax import Part, QueryError
 # A payload is at most 256 KiB, so a path that selects each value once stays far below; only repeated ".."
 # does not.
 _MAX_MATCHES = 1_000_000
+# How often parts of filters may be evaluated for one value, at the worst: some seconds. There is no clock here.
+_MAX_EVALUATIONS = 4_000_000
+_PARTS = 20  # of a filter that no person writes longer: however large a value is, it may be tested by so many
+_MAX_SELECTORS = 100
 # What the library raises for texts that are no paths, and for values it did not expect: found by fuzzing.
 _FAILURES = (JSONPathError, RecursionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # What the library knows beyond Jayway, and regular expressions, whose time cannot be bounded.
@@ -52,6 +57,8 @@ _REFUSED = frozenset(
 
 
 class _Environment(JSONPathEnvironment):
+    max_recursion_depth = 300  # above the deepest payload
+
     def setup_function_extensions(self) -> None:
         super().setup_function_extensions()
         for name in list(self.function_extensions):
@@ -89,10 +96,70 @@ class _ObjectFilter(Filter):
         return bool(self.expression.evaluate(context))
 
 
+class _Cost(NamedTuple):
+    """Of the filters of a path: how many parts they have, and how many levels of queries of many values they nest, from
+    the root and from the node that is tested.
+    """
+
+    parts: int = 0
+    from_root: int = 0
+    from_node: int = 0
+
+    @classmethod
+    def of(cls, path: JSONPath) -> _Cost:
+        selectors = [selector for segment in path.segments for selector in segment.selectors]
+        inside = [cls._of(selector.expression) for selector in selectors if isinstance(selector, Filter)]
+        return (
+            cls(
+                sum(cost.parts for cost in inside),
+                *(max(level, default=0) for level in zip(*(cost[1:] for cost in inside), strict=True)),
+            )
+            if inside
+            else cls()
+        )
+
+    @classmethod
+    def _of(cls, expression: BaseExpression) -> _Cost:
+        costs = [cls._of(child) for child in expression.children()]
+        parts = 1 + sum(cost.parts for cost in costs)
+        from_root = max((cost.from_root for cost in costs), default=0)
+        from_node = max((cost.from_node for cost in costs), default=0)
+        if isinstance(expression, FilterQuery) and not expression.path.singular_query():
+            if isinstance(expression, RootFilterQuery):
+                from_root += 1
+            else:
+                from_node += 1
+        return cls(parts, from_root, from_node)
+
+    def check(self, value: Any) -> None:
+        """Raises QueryError where filtering ``value`` might take too long."""
+        if not self.parts:
+            return
+        nodes, depth = _measured(value)
+        if self.parts * nodes ** (1 + self.from_root) * depth**self.from_node > max(_MAX_EVALUATIONS, _PARTS * nodes):
+            raise QueryError("The filter would look at too many values")
+
+
+def _measured(value: Any) -> tuple[int, int]:
+    """How many values there are in one, itself included, and how many levels of them."""
+    nodes = depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        nodes += len(level)
+        containers = (
+            each.values() if isinstance(each, Mapping) else each
+            for each in level
+            if isinstance(each, Mapping | list | tuple)
+        )
+        level = [member for members in containers for member in members]
+    return nodes, depth
+
+
 class Query:
     """A compiled indefinite path. Raises QueryError when it cannot be compiled."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_cost", "_path")
 
     def __init__(self, parts: Iterable[Part]) -> None:
         text = "$" + "".join(part.text for part in parts)
@@ -101,12 +168,15 @@ class Query:
             # First of all: a regular expression must not even be compiled.
             path = None if refused else _ENVIRONMENT.compile(text)
         except _FAILURES as error:
-            raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+            raise QueryError(_told(error)) from None
         if refused:
             raise QueryError(f"{refused[0]!r} is not supported")
         if not isinstance(path, JSONPath):
             raise QueryError("it is more than one path")
+        self._cost = _Cost.of(path)
         for segment in path.segments:
+            if len(segment.selectors) > _MAX_SELECTORS:
+                raise QueryError(f"there are more than {_MAX_SELECTORS} selectors in one pair of brackets")
             if _names(segment.selectors) > 1:
                 # Jayway makes one object of them, the library a list.
                 raise QueryError("a union of names is not supported behind ..; take them one by one")
@@ -122,13 +192,19 @@ class Query:
         if not isinstance(value, Mapping | list | tuple):
             # The library would read a str as a JSON document.
             return []
+        self._cost.check(value)
         try:
             found = [match.obj for match in islice(self._path.finditer(value), _MAX_MATCHES + 1)]
         except _FAILURES as error:
-            raise QueryError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+            raise QueryError(_told(error)) from None
         if len(found) > _MAX_MATCHES:
             raise QueryError(f"The path matches more than {_MAX_MATCHES} values")
         return found
+
+
+def _told(error: Exception) -> str:
+    """The library's own words; what Python says of a number that is too large helps nobody."""
+    return str(error).splitlines()[0] if isinstance(error, JSONPathError) and str(error) else "it cannot be read"
 
 
 def _names(selectors: Iterable[object]) -> int:

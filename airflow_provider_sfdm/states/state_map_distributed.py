@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import StatesError
+from ..core.errors import StatesError, StatesRuntime
 from ..core.names import MapRunName
 from ..core.paths import in_state
+from ..core.values import is_jsonata
 from .failures import RUNTIME, NotInvokable, QueryEvaluationError, StateFailed
 from .identity import Identity
 from .jsonata.templates import compile_jsonata
 from .lifetime import Lifetime
 from .map_items import compile_items
+from .numbers_fields import compile_number
 from .payloads import check_payload
 from .recovery import Recovery
 from .services import DistributedRun
@@ -33,7 +35,7 @@ _AROUND = frozenset(
 # The payload templates in a Map state: the field and the member that holds one.
 _TEMPLATES = (("ItemReader", "Parameters"), ("ResultWriter", "Parameters"), ("ItemBatcher", "BatchInput"))
 # In JSONata any value may be an expression, but for those of the children.
-_JSONATA_FIELDS = ("ItemReader", "ItemBatcher", "ResultWriter", *sorted(LIMITS))
+_JSONATA_FIELDS = ("ItemReader", "ItemBatcher", "ResultWriter")
 
 Evaluated = Callable[[Visit], Mapping[str, Any]]
 
@@ -48,6 +50,7 @@ class DistributedMapState:
         "_io",
         "_items",
         "_label",
+        "_numbers",
         "_processor",
         "_recovery",
         "_selector",
@@ -62,6 +65,14 @@ class DistributedMapState:
         self._items = compile_items(source, objects=True) if _evaluates_items(source) else None
         self._selector = compile_selector(source) if _evaluates_selector(source) else None
         self._fields = _compile_fields(source)
+        # Of another type they are failures of these expressions, as inline.
+        self._numbers = {
+            field: number
+            for field in sorted(LIMITS)
+            if source.jsonata
+            and is_jsonata(source.fields.get(field))
+            and (number := compile_number(source, field, is_float=field == "ToleratedFailurePercentage")) is not None
+        }
         self._label: str = source.fields.get("Label") or source.name
         config = (source.fields.get("ItemProcessor") or source.fields["Iterator"])["ProcessorConfig"]
         self._express = config.get("ExecutionType") == "EXPRESS"
@@ -79,6 +90,10 @@ class DistributedMapState:
             raise NotInvokable("Distributed Maps cannot be run here")
         effective = self._io.effective(visit)
         state = dict(self._fields(effective))
+        for field, number in self._numbers.items():
+            state[field] = number(effective)
+            if state[field] < 0:
+                raise StatesRuntime(f"{field} cannot be negative.")
         if self._items is not None:
             state["Items"] = self._items(effective)
         selector = self._selector

@@ -107,3 +107,11 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_or_parse("x" * 10_000)
     assert read_or_parse("null") is None
     assert read_or_parse(' {"a": 1}') == {"a": 1}
+
+
+def test_what_a_terminal_would_obey_is_shown() -> None:
+    name = "a\x1b[2Jb\nOK"
+    done = sfdm("validate", "-", stdin=json.dumps({"StartAt": name, "States": {name: {"Type": "No"}}}).encode())
+    assert b"\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 2, "a line for each problem"
+    assert b"/States/a\\x1b[2Jb\\nOK/Type: " in done.stdout

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm.core.errors import InvalidDefinition
 from airflow_provider_sfdm.core.paths import NULL_INPUT
 from airflow_provider_sfdm.states.validation.machine import problems
-from tests.states.helpers import failure, machine, output
+from tests.states.helpers import failure, machine, output, run
 
 WHERE = "An error occurred while executing the state 'A' (entered at the event id #2). "
 DATA: dict[str, Any] = {
@@ -131,3 +133,45 @@ def test_result_path_makes_what_is_not_there(path: str, expected: Any) -> None:
 def test_result_path_that_cannot_be_applied(path: str, step: object, shown: str) -> None:
     caused = failure(machine(A={"Type": "Pass", "Result": "R", "ResultPath": path, "End": True}), {"l": [5]})
     assert caused == ("States.ResultPathMatchFailure", f'{WHERE}Unable to apply step "{step}" to input {shown}')
+
+
+WIDE = {"a": [{"b": number} for number in range(5_000)]}
+DEEP: Any = {"b": 1}
+for _ in range(200):
+    DEEP = {"c": DEEP}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "$.a[?($.a[?(@.b == -1)])]",
+        "$.a[?($.a[?($.a[?(@.b == -1)])])]",
+        "$.a[?($..nothing)]",
+        "$.a[?(" + "!" * 3_000 + "@.b)]",
+    ],
+)
+def test_filters_that_look_at_too_many_values(path: str) -> None:
+    """What they find counts for nothing: they may find nothing at all."""
+    began = time.monotonic()
+    outcome = run(machine(A={"Type": "Pass", "InputPath": path, "End": True}), WIDE)
+    assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+    assert "too many values" in (outcome.cause or "")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("path", ["$.a[?(@.b == 4999)]", "$.a[?(@.b > $.a[4998].b && !(@.c))]"])
+def test_filters_of_a_usual_size(path: str) -> None:
+    assert run(machine(A={"Type": "Pass", "InputPath": path, "End": True}), WIDE).output == [{"b": 4999}]
+
+
+def test_descendants_of_a_deep_payload() -> None:
+    assert run(machine(A={"Type": "Pass", "InputPath": "$..b", "End": True}), DEEP).output == [1]
+
+
+@pytest.mark.parametrize(
+    "path", ["$.a[?(@.b == 1e999)]", f"$.a[{'9' * 5000}]", f"$.a[0:{'9' * 5000}]", f"$.a[{'*,' * 101}*]"]
+)
+def test_what_is_refused_is_told_in_words_of_json(path: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        run(machine(A={"Type": "Pass", "InputPath": path, "End": True}), WIDE)
+    assert "sys." not in str(refused.value) and "infinity to integer" not in str(refused.value)

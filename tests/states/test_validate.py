@@ -390,3 +390,22 @@ def test_a_template_that_nobody_renders(field: str) -> None:
     (problem,) = problems(machine(A=state))
     assert problem.location == f"/States/A/ItemBatcher/{field}"
     assert "has not been rendered" in problem.message
+
+
+def test_what_an_express_child_cannot_do() -> None:
+    job = {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "Next": "N"}
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    nested = {**MAP, "ItemProcessor": {"ProcessorConfig": config, "StartAt": "B", "States": {"B": PASS}}}
+    states = {"J": job, "N": nested}
+    for kind, places in (
+        ("EXPRESS", ["/J/Resource", "/N/ItemProcessor/ProcessorConfig/Mode"]),
+        ("STANDARD", []),
+    ):
+        processor = {"ProcessorConfig": {**config, "ExecutionType": kind}, "StartAt": "J", "States": states}
+        found = problems(machine(A={"Type": "Map", "ItemProcessor": processor, "End": True}))
+        assert [problem.location.removeprefix("/States/A/ItemProcessor/States") for problem in found] == places
+
+
+def test_a_problem_is_told_once() -> None:
+    state = {**_distributed(ExecutionType="STANDARD"), "ItemsPath": "$.l[*]"}
+    assert len(problems(machine(A=state))) == 1

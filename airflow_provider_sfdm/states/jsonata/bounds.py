@@ -50,10 +50,12 @@ class Bounds:
 
     __slots__ = ("_built", "_counted", "_deadline", "_depth", "_limits", "_monotonic", "_sizes", "_steps")
 
-    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, monotonic: Callable[[], float], left: float | None = None) -> None:
+        """:param left: seconds that the execution has left; None where it has no end."""
         self._limits = limits
         self._monotonic = monotonic
-        self._deadline = monotonic() + limits.jsonata_seconds
+        seconds = limits.jsonata_seconds if left is None else min(limits.jsonata_seconds, left)
+        self._deadline = monotonic() + seconds
         self._depth = 0
         self._built = 0
         self._counted: Any = None

@@ -62,7 +62,7 @@ class Expression:
     def evaluate(self, visit: Visit) -> Any:
         """The expression's value as plain JSON. Raises QueryEvaluationError, also for undefined."""
         services = visit.run.execution.services
-        bounds = Bounds(services.limits, services.monotonic)
+        bounds = Bounds(services.limits, services.monotonic, visit.run.execution.left())
         variables = visit.run.variables
         bindings: dict[str, Any] = {
             "states": _states(visit),
@@ -80,6 +80,7 @@ class Expression:
             with bounded(bounds):
                 value = _plain(self._compiled.evaluate(None, bindings), [_MAX_NODES], 0)
         except Exception as error:  # whatever the library makes of untrusted text must stay this state's failure
+            visit.run.check()  # it may have ended because everything did
             raise self._failed(f"threw an {failure(error)}") from None
         if value is MISSING:
             raise self._failed("returned nothing (undefined).")

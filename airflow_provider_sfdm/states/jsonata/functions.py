@@ -38,7 +38,7 @@ def _native(name: str, function: Callable[..., Any], signature: str, count: int)
 def _whole(number: float) -> int:
     """AWS rounds towards zero here, unlike in its intrinsic functions."""
     if not math.isfinite(number):
-        raise JException("D1001", -1, str(number))
+        raise JException("D1001", -1, number)
     return math.trunc(number)
 
 

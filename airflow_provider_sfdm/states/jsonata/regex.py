@@ -13,12 +13,15 @@ from typing import Any
 import regex
 from jsonata.jexception import JException
 
+from .bounds import MEMORY, OutOfBounds
+
 MAX_SECONDS = 1.0
 """Seconds that one search may take."""
-# {3}, {3,} and {3,7}; one behind a backslash is text.
-_COUNTED = re.compile(r"(?<!\\)\{(\d+)(?:,(\d*))?\}")
+# An escape, a class, {3}, {3,} or {3,7}, or any other character.
+_TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]])*\]|\{(?P<least>\d{1,12})(?:,(?P<most>\d{0,12}))?\}|.", re.DOTALL)
 _MAX_REPETITIONS = 100_000
 _MAX_PATTERN = 1_000
+_MAX_TEXT = 1_000_000
 
 
 class BoundedPattern:
@@ -32,15 +35,19 @@ class BoundedPattern:
         self.groups = self._pattern.groups
 
     def search(self, string: str) -> Any:
+        _refuse_long(string)
         return _not_empty(self._pattern.search(string, timeout=MAX_SECONDS))
 
     def match(self, string: str) -> Any:
+        _refuse_long(string)
         return _not_empty(self._pattern.match(string, timeout=MAX_SECONDS))
 
     def finditer(self, string: str) -> Iterator[Any]:
+        _refuse_long(string)
         return map(_not_empty, self._pattern.finditer(string, timeout=MAX_SECONDS))
 
     def sub(self, repl: str | Callable[[Any], str], string: str, count: int = 0) -> str:
+        _refuse_long(string)
         return str(self._pattern.sub(repl, string, count=count, timeout=MAX_SECONDS))
 
     def split(self, string: str) -> list[str]:
@@ -52,6 +59,12 @@ class BoundedPattern:
         return [*parts, string[end:]]
 
 
+def _refuse_long(text: str) -> None:
+    # Each time that a group is repeated is remembered, at a hundred bytes.
+    if len(text) > _MAX_TEXT:
+        raise OutOfBounds(MEMORY)
+
+
 def _not_empty(match: Any) -> Any:
     """The reference refuses a match of no length."""
     if match is not None and match.start() == match.end():
@@ -60,11 +73,24 @@ def _not_empty(match: Any) -> Any:
 
 
 def _repetitions(pattern: str) -> int:
-    """How often its counted parts may be written out, at the worst: compiling takes memory for each."""
-    product = 1
-    for least, most in _COUNTED.findall(pattern):
-        product *= max(int(most or least), 1)
-    return product
+    """About how many parts it has when what is counted is written out: compiling takes memory for each."""
+    # For each group that is open how many parts it has had so far, and how many the last of them had.
+    totals, last = [0], 0
+    for token in _TOKEN.finditer(pattern):
+        text = token[0]
+        if text == "(":
+            totals.append(0)
+        elif text == ")" and len(totals) > 1:
+            last = totals.pop()
+            totals[-1] += last
+        elif token["least"] is not None:
+            most = int(token["most"] or token["least"])
+            totals[-1] += last * (most - 1)
+            last *= most
+        else:
+            last = 1
+            totals[-1] += 1
+    return max(sum(totals), 1)
 
 
 def bounded_engine(pattern: str, flags: Any) -> BoundedPattern:

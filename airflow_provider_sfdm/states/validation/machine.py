@@ -74,6 +74,7 @@ class _Validation:
         self._found = found
         self._language = language
         self._names: set[str] = set()
+        self._express = False  # inside of an EXPRESS child workflow
 
     def list_of_states(self, holder: Mapping[str, Any], place: str, fields: frozenset[str]) -> None:
         """``StartAt`` and ``States`` of the machine, a branch or a processor."""
@@ -118,12 +119,38 @@ class _Validation:
             return
         if not validate_state(name, state, where, language, self._language, self._found):
             return
+        if self._express:
+            _express_problems(state, where, self._found)
         if state["Type"] == "Parallel":
             for index, branch in enumerate(state["Branches"]):
                 self.list_of_states(branch, f"{where}/Branches[{index}]", _INSIDE)
         if state["Type"] == "Map":
             field = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
+            was_express, self._express = self._express, self._express or _is_express(state[field])
             self.list_of_states(state[field], f"{where}/{field}", _PROCESSOR)
+            self._express = was_express
+
+
+def _config(processor: Any) -> Mapping[str, Any]:
+    config = processor.get("ProcessorConfig") if isinstance(processor, Mapping) else None
+    return config if isinstance(config, Mapping) else {}
+
+
+def _is_express(processor: Any) -> bool:
+    config = _config(processor)
+    return config.get("Mode") == "DISTRIBUTED" and config.get("ExecutionType") == "EXPRESS"
+
+
+def _express_problems(state: Mapping[str, Any], where: str, found: Found) -> None:
+    """AWS: EXPRESS child workflows call services and wait for nothing but the answer, and begin no map runs."""
+    resource = state.get("Resource")
+    says = "Express state machine does not support"
+    if state["Type"] == "Task" and isinstance(resource, str):
+        for pattern in (".sync", ".sync:2", ".waitForTaskToken"):
+            if resource.endswith(pattern):
+                found.add(f"{where}/Resource", f"{says} '{pattern}' service integration")
+    if _config(state.get("ItemProcessor")).get("Mode") == "DISTRIBUTED":
+        found.add(f"{where}/ItemProcessor/ProcessorConfig/Mode", f"{says} 'DISTRIBUTED' maps")
 
 
 def _language(holder: Mapping[str, Any], place: str, otherwise: str, found: Found) -> str:

@@ -40,7 +40,9 @@ class Found:
         self.problems: list[Problem] = []
 
     def add(self, location: str, message: str) -> None:
-        self.problems.append(Problem(location, message))
+        # Two looks at one field may find the same.
+        if (problem := Problem(location, message)) not in self.problems:
+            self.problems.append(problem)
 
     @contextmanager
     def at(self, location: str) -> Iterator[None]:
