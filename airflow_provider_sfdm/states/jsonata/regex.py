@@ -21,7 +21,7 @@ MAX_SECONDS = 1.0
 _TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]])*\]|\{(?P<least>\d{1,12})(?:,(?P<most>\d{0,12}))?\}|.", re.DOTALL)
 _MAX_REPETITIONS = 100_000
 _MAX_PATTERN = 1_000
-_MAX_TEXT = 1_000_000
+_MAX_GROUPS = 3_000_000  # the largest payload, and eleven groups
 
 
 class BoundedPattern:
@@ -35,20 +35,25 @@ class BoundedPattern:
         self.groups = self._pattern.groups
 
     def search(self, string: str) -> Any:
-        _refuse_long(string)
+        self._refuse_long(string)
         return _not_empty(self._pattern.search(string, timeout=MAX_SECONDS))
 
     def match(self, string: str) -> Any:
-        _refuse_long(string)
+        self._refuse_long(string)
         return _not_empty(self._pattern.match(string, timeout=MAX_SECONDS))
 
     def finditer(self, string: str) -> Iterator[Any]:
-        _refuse_long(string)
+        self._refuse_long(string)
         return map(_not_empty, self._pattern.finditer(string, timeout=MAX_SECONDS))
 
     def sub(self, repl: str | Callable[[Any], str], string: str, count: int = 0) -> str:
-        _refuse_long(string)
+        self._refuse_long(string)
         return str(self._pattern.sub(repl, string, count=count, timeout=MAX_SECONDS))
+
+    def _refuse_long(self, text: str) -> None:
+        # Each time that a group is repeated is remembered, at about eighty bytes.
+        if len(text) * max(self.groups, 1) > _MAX_GROUPS:
+            raise OutOfBounds(MEMORY)
 
     def split(self, string: str) -> list[str]:
         """The parts between the matches, without what groups matched, unlike Python's."""
@@ -57,12 +62,6 @@ class BoundedPattern:
             parts.append(string[end : match.start()])
             end = match.end()
         return [*parts, string[end:]]
-
-
-def _refuse_long(text: str) -> None:
-    # Each time that a group is repeated is remembered, at a hundred bytes.
-    if len(text) > _MAX_TEXT:
-        raise OutOfBounds(MEMORY)
 
 
 def _not_empty(match: Any) -> Any:
