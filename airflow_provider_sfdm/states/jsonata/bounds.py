@@ -13,6 +13,7 @@ from ..limits import Limits
 
 # What one expression may build in total, in multiples of the largest single value.
 _TOTAL = 16
+_AFTER_SECONDS = 0.1  # so that the execution's own clock has passed its end by then
 _TUPLE_BYTES = 512  # a dict with what each member is bound to
 _BUILDERS = frozenset(("function", "apply", "unary", "binary"))
 # AWS's words, of executions that others recorded.
@@ -54,7 +55,7 @@ class Bounds:
         """:param left: seconds that the execution has left; None where it has no end."""
         self._limits = limits
         self._monotonic = monotonic
-        seconds = limits.jsonata_seconds if left is None else min(limits.jsonata_seconds, left)
+        seconds = limits.jsonata_seconds if left is None else min(limits.jsonata_seconds, left + _AFTER_SECONDS)
         self._deadline = monotonic() + seconds
         self._depth = 0
         self._built = 0
