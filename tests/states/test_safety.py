@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import airflow_provider_sfdm.states
 from airflow_provider_sfdm.core.errors import InvalidDefinition, StatesError
+from airflow_provider_sfdm.core.json import dumps
 from airflow_provider_sfdm.core.paths import compile_path
 from airflow_provider_sfdm.states.failures import StateFailed
 from airflow_provider_sfdm.states.identity import Identity
@@ -126,6 +127,7 @@ def test_attributes_of_python_are_no_members() -> None:
 
 @given(json_values)
 def test_a_template_without_paths_is_itself(template: Any) -> None:
+    assume(b'.$":' not in dumps(template))
     assert compile_template(template, "Parameters")(visit({})) == template
 
 

@@ -29,7 +29,7 @@ class Start:
         self._call = call
         self._stop = stop
         self._lock = threading.Lock()
-        self._given_up = False
+        self._given_up = self._begun = False
         self._started: Started | None = None
         self._ended = threading.Event()
 
@@ -49,9 +49,11 @@ class Start:
         except BaseException as error:
             with self._lock:
                 self._given_up = True
-                started = self._started
+                started, begun = self._started, self._begun
             if started is not None:
                 self._stop(started)
+            elif not begun:  # nor will it
+                pass
             elif isinstance(error, TaskFailed | ExecutionTimedOut):
                 leave(self._ended)
             else:
@@ -59,6 +61,10 @@ class Start:
             raise
 
     def _begin(self) -> Any:
+        with self._lock:
+            if self._given_up:
+                return None
+            self._begun = True
         try:
             answer = self._call()
             started = self._job.started(self._request, answer)
