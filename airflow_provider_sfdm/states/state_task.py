@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.errors import StatesRuntime
 from ..core.json import loads
+from ..core.limits import MAX_CAUSE, MAX_ERROR
 from .failures import TIMEOUT, StateFailed
 from .jsonata.templates import compile_jsonata
 from .numbers_fields import Number, compile_number
@@ -74,7 +75,8 @@ class Task:
         try:
             result = execution.services.invoke(self._resource, arguments, call)
         except TaskFailed as failed:
-            raise StateFailed(failed.error, failed.cause) from failed
+            cause = None if failed.cause is None else failed.cause[:MAX_CAUSE]
+            raise StateFailed(failed.error[:MAX_ERROR], cause) from failed
         if timeout is not None and execution.services.clock() - begun > timeout:
             raise StateFailed(TIMEOUT, None)
         check_payload(result, f"state/task '{self._resource}'")

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm.runtime.distributed import local_services
+from airflow_provider_sfdm.states.machine import compile_machine, execute
 from airflow_provider_sfdm.states.recovery import matches
+from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 from tests.states.helpers import Service, World, failing, failure, jsonata, machine, output
 
 TASK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
@@ -133,3 +136,20 @@ def test_waiting_for_a_retry_ends_with_the_execution() -> None:
     state = {**TASK, "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60}]}
     assert run({**machine(A=state), "TimeoutSeconds": 30}, {}, world).status == "TIMED_OUT"
     assert world.slept == [30]
+
+
+def test_a_long_cause_is_cut_and_can_be_caught() -> None:
+    def invoke(resource: str, arguments: Any, call: TaskCall) -> Any:
+        raise TaskFailed("Long" * 100, "x" * 300_000)
+
+    states = {
+        "A": {
+            "Type": "Task",
+            "Resource": "f",
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "B"}],
+            "End": True,
+        },
+        "B": {"Type": "Pass", "End": True},
+    }
+    outcome = execute(compile_machine({"StartAt": "A", "States": states}), {}, local_services(invoke))
+    assert (len(outcome.output["Error"]), len(outcome.output["Cause"])) == (256, 32_768)
