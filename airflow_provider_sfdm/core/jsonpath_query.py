@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
@@ -34,8 +34,8 @@ from .jsonpath_syntax import Part, QueryError
 # A payload is at most 256 KiB, so a path that selects each value once stays far below; only repeated ".."
 # does not.
 _MAX_MATCHES = 1_000_000
-# How often parts of filters may be evaluated for one value, at the worst: some seconds. There is no clock here.
-_MAX_EVALUATIONS = 4_000_000
+# How often one value may be looked at, for whatever is selected of it: some seconds. There is no clock here.
+_MAX_LOOKS = 4_000_000
 _PARTS = 20  # of a filter that no person writes longer: however large a value is, it may be tested by so many
 _MAX_SELECTORS = 100
 # What the library raises for texts that are no paths, and for values it did not expect: found by fuzzing.
@@ -96,48 +96,26 @@ class _ObjectFilter(Filter):
         return bool(self.expression.evaluate(context))
 
 
-class _Cost(NamedTuple):
-    """Of the filters of a path: how many parts they have, and how many levels of queries of many values they nest, from
-    the root and from the node that is tested.
+def _looks(path: JSONPath, nodes: int, depth: int, *, from_root: bool = True) -> int:
+    """How often a value of so many nodes and levels is looked at, at the worst, for all that a path selects.
+
+    Every node is reached once, and by each further ``..`` once from each level above it. Each that is reached is tested
+    by all parts of the filters, and a query inside of one begins anew: at the root, or at the node, which has as many
+    nodes below it as there are levels above one, taken together.
     """
+    if path.singular_query():
+        return 1
+    descents = sum(isinstance(segment, JSONPathRecursiveDescentSegment) for segment in path.segments)
+    reached: int = (nodes if from_root else depth) * depth ** max(descents - 1, 0)
+    selectors = [selector for segment in path.segments for selector in segment.selectors]
+    filters = [selector.expression for selector in selectors if isinstance(selector, Filter)]
+    return reached * max(1, sum(_parts(expression, nodes, depth) for expression in filters))
 
-    parts: int = 0
-    from_root: int = 0
-    from_node: int = 0
 
-    @classmethod
-    def of(cls, path: JSONPath) -> _Cost:
-        selectors = [selector for segment in path.segments for selector in segment.selectors]
-        inside = [cls._of(selector.expression) for selector in selectors if isinstance(selector, Filter)]
-        return (
-            cls(
-                sum(cost.parts for cost in inside),
-                *(max(level, default=0) for level in zip(*(cost[1:] for cost in inside), strict=True)),
-            )
-            if inside
-            else cls()
-        )
-
-    @classmethod
-    def _of(cls, expression: BaseExpression) -> _Cost:
-        costs = [cls._of(child) for child in expression.children()]
-        parts = 1 + sum(cost.parts for cost in costs)
-        from_root = max((cost.from_root for cost in costs), default=0)
-        from_node = max((cost.from_node for cost in costs), default=0)
-        if isinstance(expression, FilterQuery) and not expression.path.singular_query():
-            if isinstance(expression, RootFilterQuery):
-                from_root += 1
-            else:
-                from_node += 1
-        return cls(parts, from_root, from_node)
-
-    def check(self, value: Any) -> None:
-        """Raises QueryError where filtering ``value`` might take too long."""
-        if not self.parts:
-            return
-        nodes, depth = _measured(value)
-        if self.parts * nodes ** (1 + self.from_root) * depth**self.from_node > max(_MAX_EVALUATIONS, _PARTS * nodes):
-            raise QueryError("The filter would look at too many values")
+def _parts(expression: BaseExpression, nodes: int, depth: int) -> int:
+    if isinstance(expression, FilterQuery):
+        return 1 + _looks(expression.path, nodes, depth, from_root=isinstance(expression, RootFilterQuery))
+    return 1 + sum(_parts(child, nodes, depth) for child in expression.children())
 
 
 def _measured(value: Any) -> tuple[int, int]:
@@ -159,7 +137,7 @@ def _measured(value: Any) -> tuple[int, int]:
 class Query:
     """A compiled indefinite path. Raises QueryError when it cannot be compiled."""
 
-    __slots__ = ("_cost", "_path")
+    __slots__ = ("_is_harmless", "_path")
 
     def __init__(self, parts: Iterable[Part]) -> None:
         text = "$" + "".join(part.text for part in parts)
@@ -173,7 +151,8 @@ class Query:
             raise QueryError(f"{refused[0]!r} is not supported")
         if not isinstance(path, JSONPath):
             raise QueryError("it is more than one path")
-        self._cost = _Cost.of(path)
+        # Whatever the value is: then it need not be measured.
+        self._is_harmless = _looks(path, 1000, 30) <= _PARTS * 1000
         for segment in path.segments:
             if len(segment.selectors) > _MAX_SELECTORS:
                 raise QueryError(f"there are more than {_MAX_SELECTORS} selectors in one pair of brackets")
@@ -192,7 +171,8 @@ class Query:
         if not isinstance(value, Mapping | list | tuple):
             # The library would read a str as a JSON document.
             return []
-        self._cost.check(value)
+        if not self._is_harmless:
+            self._refuse_endless(value)
         try:
             found = [match.obj for match in islice(self._path.finditer(value), _MAX_MATCHES + 1)]
         except _FAILURES as error:
@@ -200,6 +180,11 @@ class Query:
         if len(found) > _MAX_MATCHES:
             raise QueryError(f"The path matches more than {_MAX_MATCHES} values")
         return found
+
+    def _refuse_endless(self, value: Any) -> None:
+        nodes, depth = _measured(value)
+        if _looks(self._path, nodes, depth) > max(_MAX_LOOKS, _PARTS * nodes):
+            raise QueryError("The path would look at too many values")
 
 
 def _told(error: Exception) -> str:

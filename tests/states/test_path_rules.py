@@ -159,6 +159,20 @@ def test_filters_that_look_at_too_many_values(path: str) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_descendants_of_descendants() -> None:
+    """Each ".." looks at all below each of the last one's; what it selects may be nothing."""
+    began = time.monotonic()
+    for path in ("$..*..*..*..nothing", "$..*..*..*[?(@..*..*)]"):
+        outcome = run(machine(A={"Type": "Pass", "InputPath": path, "End": True}), DEEP)
+        assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+        assert "too many values" in (outcome.cause or "")
+    assert time.monotonic() - began < 5
+    assert run(machine(A={"Type": "Pass", "InputPath": "$..c..b", "End": True}), {"c": {"c": {"b": 1}}}).output == [
+        1,
+        1,
+    ]
+
+
 @pytest.mark.parametrize("path", ["$.a[?(@.b == 4999)]", "$.a[?(@.b > $.a[4998].b && !(@.c))]"])
 def test_filters_of_a_usual_size(path: str) -> None:
     assert run(machine(A={"Type": "Pass", "InputPath": path, "End": True}), WIDE).output == [{"b": 4999}]
