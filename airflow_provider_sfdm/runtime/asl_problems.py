@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.definition import DistributedMap
 from ..core.processors import AslProcessor
+from ..core.values import ExecutionType
 
 if TYPE_CHECKING:
     from ..aws.tasks import Tasks
@@ -31,7 +32,8 @@ def check_states(definition: DistributedMap) -> None:
 
     machine = processor_to_definition(processor, definition.query_language)
     # Structure first: what is no state at all cannot be asked for its tasks.
-    found = problems(machine, processor=True) or list(
+    express = definition.execution_type is ExecutionType.EXPRESS
+    found = problems(machine, processor=True, express=express) or list(
         _tasks(machine, "", machine["QueryLanguage"], Tasks(functions=processor.functions))
     )
     if found:

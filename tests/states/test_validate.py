@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -409,3 +410,19 @@ def test_what_an_express_child_cannot_do() -> None:
 def test_a_problem_is_told_once() -> None:
     state = {**_distributed(ExecutionType="STANDARD"), "ItemsPath": "$.l[*]"}
     assert len(problems(machine(A=state))) == 1
+
+
+def test_many_problems_are_told_in_a_moment() -> None:
+    """As many as a definition of a megabyte may have."""
+    states = {f"s{number}": {"Type": "Pass", "No": 1, "Nor": 2} for number in range(20_000)}
+    began = time.monotonic()
+    assert len(problems({"StartAt": "s0", "States": states})) > 40_000
+    assert time.monotonic() - began < 10
+
+
+def test_the_processor_of_express_children() -> None:
+    job = {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "End": True}
+    definition = {"StartAt": "J", "States": {"J": job}}
+    assert problems(definition, processor=True) == []
+    (problem,) = problems(definition, processor=True, express=True)
+    assert problem.location == "/States/J/Resource"

@@ -36,10 +36,13 @@ def check(definition: object, *, query_language: str = "JSONPath") -> None:
         raise InvalidMachine(found)
 
 
-def problems(definition: object, *, query_language: str = "JSONPath", processor: bool = False) -> list[Problem]:
+def problems(
+    definition: object, *, query_language: str = "JSONPath", processor: bool = False, express: bool = False
+) -> list[Problem]:
     """The problems of a state machine, or of an item processor; empty when it can run.
 
     :param query_language: where the definition names none.
+    :param express: whether the processor's children are of type EXPRESS.
     """
     if not isinstance(definition, Mapping):
         return [Problem("", "a definition must be an object")]
@@ -53,7 +56,7 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
     if processor:
         # By itself it may name the language, since there is no machine to do so.
         language = definition.get("QueryLanguage", query_language)
-        _Validation(found, language).list_of_states(definition, "", _PROCESSOR | {"QueryLanguage"})
+        _Validation(found, language, express=express).list_of_states(definition, "", _PROCESSOR | {"QueryLanguage"})
         check_scopes(definition, "", found)
         return found.problems
     language = _language(definition, "", query_language, found)
@@ -70,11 +73,11 @@ def problems(definition: object, *, query_language: str = "JSONPath", processor:
 class _Validation:
     """One definition: its problems, its language, and the names of states met so far."""
 
-    def __init__(self, found: Found, language: str) -> None:
+    def __init__(self, found: Found, language: str, *, express: bool = False) -> None:
         self._found = found
         self._language = language
         self._names: set[str] = set()
-        self._express = False  # inside of an EXPRESS child workflow
+        self._express = express  # inside of an EXPRESS child workflow
 
     def list_of_states(self, holder: Mapping[str, Any], place: str, fields: frozenset[str]) -> None:
         """``StartAt`` and ``States`` of the machine, a branch or a processor."""

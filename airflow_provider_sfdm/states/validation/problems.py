@@ -37,12 +37,19 @@ class Found:
     """Collects problems."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        # Two looks at one field may find the same.
+        self._problems: dict[Problem, None] = {}
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All of them, in the order in which they were found."""
+        return list(self._problems)
+
+    def __len__(self) -> int:
+        return len(self._problems)
 
     def add(self, location: str, message: str) -> None:
-        # Two looks at one field may find the same.
-        if (problem := Problem(location, message)) not in self.problems:
-            self.problems.append(problem)
+        self._problems[Problem(location, message)] = None
 
     @contextmanager
     def at(self, location: str) -> Iterator[None]:

@@ -348,10 +348,10 @@ def _distributed(state: Mapping[str, Any], where: str, language: str, found: Fou
     if "ItemReader" in own:
         own.pop("ItemsPath", None)
     # The map run's value leaves these expressions to its engine; compiling them must not be what refuses them.
-    known = len(found.problems)
+    known = len(found)
     for name in ("ItemReader", "ItemBatcher", "ResultWriter"):
         template(state.get(name), f"{where}/{name}", found, jsonata=language == "JSONata")
-    if len(found.problems) > known:
+    if len(found) > known:
         return
     try:
         check_numbers(DistributedMap.from_asl(own, query_language=language))
