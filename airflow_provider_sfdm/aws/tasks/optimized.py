@@ -129,7 +129,9 @@ class OptimizedTask:
         results = Results(V1, self._resource, empty_lists=self._sdk.empty_lists)
 
         def call() -> Any:
-            client = surroundings.clients.once(self._service.boto3_name, surroundings.bounds.seconds)
+            # What starts a job is waited for beyond the task's own time: the job has to be known to be stopped.
+            seconds = surroundings.bounds.seconds if self._job is None else None
+            client = surroundings.clients.once(self._service.boto3_name, seconds)
             return getattr(client, xform_name(self._operation.name))(**request)
 
         with failures(self._sdk.prefix, lambda error: failure_v1(error, self._service, self._sdk)):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfdm.aws.tasks import Tasks
+from airflow_provider_sfdm.local.unfinished import finish
 from airflow_provider_sfdm.states.failures import ExecutionTimedOut
 from airflow_provider_sfdm.states.lifetime import Aborted, Lifetime
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
@@ -58,6 +59,28 @@ def test_after_a_timeout(call: TaskCall, raised: type[Exception]) -> None:
         server.answer.set()
         assert server.stopped.wait(10)
     assert server.stops == [{"QueryExecutionId": "q-1"}]
+
+
+def test_a_start_that_is_answered_long_after_the_timeout() -> None:
+    """The client of the start does not keep to the task's own time: an answer that is not read names no job to stop."""
+    server = Slow()
+    with serving(server) as url:
+        with pytest.raises(TaskFailed):
+            Tasks(at(url.url))(QUERY, ARGUMENTS, TaskCall("JSONPath", {}, 0.3))
+        time.sleep(1.5)  # above the time limit of a client made for 0.3 seconds
+        server.answer.set()
+        assert server.stopped.wait(10)
+
+
+def test_a_task_that_is_over_before_its_start_leaves_nobody_waiting() -> None:
+    began = time.monotonic()
+    lifetime = Lifetime()
+    lifetime.end()
+    with serving(Slow()) as url, pytest.raises(Aborted):
+        Tasks(at(url.url))(QUERY, ARGUMENTS, TaskCall("JSONPath", {}, lifetime=lifetime))
+    finish()
+    assert time.monotonic() - began < 2
+    assert url.seen == []
 
 
 def test_after_an_abort() -> None:
