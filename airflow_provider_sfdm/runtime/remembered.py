@@ -93,7 +93,7 @@ class LastMapRun:
         if folder.find(PLAN) is None:
             log.info("%s is not there any more: a new map run", folder.url)
             return None
-        if last["Data"] != data:
+        if data is None or last["Data"] != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
         try:
