@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+TIMEOUT, HEARTBEAT = "States.Timeout", "States.HeartbeatTimeout"
+"""Of children and tasks, which end with any error name; these two are asked for."""
+
 
 class StatesError(Exception):
     """An error with AWS's two parts: a short ``error`` name and a ``cause`` for people.

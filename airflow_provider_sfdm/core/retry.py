@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .errors import InvalidDefinition
+from .errors import HEARTBEAT, TIMEOUT, DataLimitExceeded, InvalidDefinition, StatesError, StatesRuntime
 from .values import check_integer, check_number, choice, shown
 
 MAX_DELAY_SECONDS = 31_622_400
 """The longest wait between attempts that AWS takes: 366 days."""
 MAX_ATTEMPTS = 99_999_999
 
-_ALL, _TASK_FAILED, _TIMEOUT = "States.ALL", "States.TaskFailed", "States.Timeout"
-_RUNTIME, _DATA_LIMIT = "States.Runtime", "States.DataLimitExceeded"
+_ALL = "States.ALL"
+
+
+def answers(names: Collection[str], error: str | None) -> bool:
+    """Whether an error of this name is answered by ``ErrorEquals`` of a retrier or a catcher.
+
+    ``States.Runtime`` never is, ``States.DataLimitExceeded`` only by its own name. ``States.ALL`` stands for every
+    other one, ``States.TaskFailed`` for "any known error name except for States.Timeout". A missed heartbeat has a name
+    of its own and is a timeout too. Source: "Handling errors in Step Functions workflows" in AWS's guide.
+    """
+    if error == StatesRuntime.error:
+        return False
+    if error in names or (error == HEARTBEAT and TIMEOUT in names):
+        return True
+    if error == DataLimitExceeded.error:
+        return False
+    return _ALL in names or (StatesError.error in names and error != TIMEOUT)
 
 
 class JitterStrategy(StrEnum):
@@ -64,18 +79,8 @@ class Retrier:
                 raise InvalidDefinition("Retry.MaxDelaySeconds", f"{problem}; got {self.max_delay_seconds}")
 
     def matches(self, error: str) -> bool:
-        """Whether an error of this name is retried by this retrier.
-
-        ``States.Runtime`` never is; ``States.DataLimitExceeded`` only by its own name. ``States.ALL`` stands
-        for every other error, ``States.TaskFailed`` for every other one but ``States.Timeout``.
-        """
-        if error == _RUNTIME:
-            return False
-        if error in self.error_equals:
-            return True
-        if error == _DATA_LIMIT:
-            return False
-        return _ALL in self.error_equals or (_TASK_FAILED in self.error_equals and error != _TIMEOUT)
+        """Whether an error of this name is retried by this retrier."""
+        return answers(self.error_equals, error)
 
     def delay(self, attempt: int, random: float) -> float:
         """Seconds to wait before retry number ``attempt`` (1 is the first); ``random`` is in 0 … 1, for the

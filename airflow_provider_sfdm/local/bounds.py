@@ -17,7 +17,8 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any
 
-from ..states.failures import HEARTBEAT, TIMEOUT, ExecutionTimedOut
+from ..core.errors import HEARTBEAT, TIMEOUT
+from ..states.failures import ExecutionTimedOut
 from ..states.lifetime import Lifetime
 from ..states.seam import TaskCall, TaskFailed
 from . import waiting

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..aws.tasks import Tasks
-from ..core.errors import ChildAborted, ChildExecutionFailed, ChildFailed
+from ..core.errors import TIMEOUT, ChildAborted, ChildExecutionFailed, ChildFailed
 from ..core.names import MapRunName
 from ..core.processors import AslProcessor
 from ..core.values import QueryLanguage
-from ..states.failures import TIMEOUT
 from ..states.identity import Identity
 from ..states.lifetime import Lifetime
 from ..states.machine import Outcome, Status, compile_machine, execute

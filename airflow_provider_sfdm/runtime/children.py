@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.counters import ChildStatus
-from ..core.errors import ChildExecutionFailed
+from ..core.errors import TIMEOUT, ChildExecutionFailed
 from ..core.json import loads
 from ..core.names import MapRunName
 from ..core.records import Redriven
 from ..core.retry import Retrier
-from ..states.failures import TIMEOUT
 from .per_item import ItemOutcomes
 from .stop import StopSignal
 

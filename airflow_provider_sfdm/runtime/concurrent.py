@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import ChildAborted, StatesRuntime
+from ..core.errors import TIMEOUT, ChildAborted, StatesRuntime
 from ..local.invocation import Invoke, describe, encode_output, is_failure
 from ..local.waiting import LOOK_SECONDS, TURN_SECONDS, wait
-from ..states.failures import TIMEOUT
 from .children import Child, ChildPolicy, OnEnd, Outcome, aborted, failed, succeeded
 from .retries import Retries
 from .stop import StopReason, StopSignal

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.definition import DistributedMap
-from ..core.errors import ChildAborted, ChildExecutionFailed, ChildFailed, InvalidDefinition, StatesRuntime
+from ..core.errors import TIMEOUT, ChildAborted, ChildExecutionFailed, ChildFailed, InvalidDefinition, StatesRuntime
 from ..core.paths import in_state
 from ..core.processors import PythonFunction
 from ..core.resolve import unchecked
 from ..core.values import Evaluated, QueryLanguage
 from ..local.waiting import sleep
-from ..states.failures import TIMEOUT, ExecutionTimedOut, StateFailed
+from ..states.failures import ExecutionTimedOut, StateFailed
 from ..states.lifetime import Aborted, Lifetime
 from ..states.seam import Invoke
 from ..states.services import DistributedRun, RunDistributed, Services, refuse

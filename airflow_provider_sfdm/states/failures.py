@@ -6,10 +6,7 @@ cause where that was. What a service or a Fail state says is a :class:`StateFail
 
 from __future__ import annotations
 
-from ..core.errors import StatesError
-
-RUNTIME, DATA_LIMIT = "States.Runtime", "States.DataLimitExceeded"
-TIMEOUT, HEARTBEAT = "States.Timeout", "States.HeartbeatTimeout"
+from ..core.errors import StatesError, StatesRuntime
 
 
 class StateFailed(Exception):
@@ -54,13 +51,7 @@ class ResultPathMatchFailure(StatesError):
     error = "States.ResultPathMatchFailure"
 
 
-class DataLimitExceeded(StatesError):
-    """What a state builds is far beyond the size of a payload, and is not built to its end."""
-
-    error = DATA_LIMIT
-
-
 class NotInvokable(StatesError):
     """A task that needs a service which was not given to the interpreter."""
 
-    error = "States.Runtime"
+    error = StatesRuntime.error

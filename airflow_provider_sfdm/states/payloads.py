@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ..core.errors import StatesRuntime
+from ..core.errors import DataLimitExceeded, StatesRuntime
 from ..core.json import dumps, excerpt, least_bytes
 from ..core.limits import MAX_CAUSE, MAX_PAYLOAD_BYTES
-from .failures import DATA_LIMIT, DataLimitExceeded, StateFailed
+from .failures import StateFailed
 from .limits import MAX_BUILT_BYTES, MAX_NESTING
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check_payload(value: Any, what: str) -> None:
     # What is far too large must not be written to find out.
     fits = least_bytes(value, MAX_PAYLOAD_BYTES) <= MAX_PAYLOAD_BYTES
     if not fits or len(_written(value)) > MAX_PAYLOAD_BYTES:
-        raise StateFailed(DATA_LIMIT, f"The {what} returned a result with {_EXCEEDING}")
+        raise StateFailed(DataLimitExceeded.error, f"The {what} returned a result with {_EXCEEDING}")
 
 
 def encoded(value: Any) -> bytes:

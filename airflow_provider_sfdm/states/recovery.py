@@ -7,9 +7,9 @@ from typing import Any
 
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
-from ..core.retry import JitterStrategy, Retrier, as_retriers
+from ..core.retry import JitterStrategy, Retrier, answers, as_retriers
 from .assign import Assign
-from .failures import DATA_LIMIT, HEARTBEAT, RUNTIME, TIMEOUT, StateFailed
+from .failures import StateFailed
 from .io_jsonata import JsonataIO
 from .result_path import compile_result_path
 from .state import Following, Source
@@ -24,22 +24,6 @@ _RETRIER = {
     "MaxDelaySeconds": "max_delay_seconds",
     "JitterStrategy": "jitter_strategy",
 }
-
-
-def matches(names: tuple[str, ...], error: str | None) -> bool:
-    """Whether an error of this name is answered by a catcher for ``names``.
-
-    ``States.Runtime`` never is, ``States.DataLimitExceeded`` only by its own name. ``States.ALL`` stands for every
-    other one, ``States.TaskFailed`` for "any known error name except for States.Timeout". A missed heartbeat has a name
-    of its own and is a timeout too. Source: "Handling errors in Step Functions workflows" in AWS's guide.
-    """
-    if error == RUNTIME:
-        return False
-    if error in names or (error == HEARTBEAT and TIMEOUT in names):
-        return True
-    if error == DATA_LIMIT:
-        return False
-    return ALL in names or (TASK_FAILED in names and error != TIMEOUT)
 
 
 def compile_retriers(retry: Any, place: str) -> tuple[Retrier, ...]:
@@ -120,7 +104,7 @@ class Recovery:
             if not self._retry(visit, failed, attempts):
                 break
         for catcher in self._catchers:
-            if matches(catcher.errors, failed.error):
+            if answers(catcher.errors, failed.error):
                 visit.result = MISSING
                 return catcher.leave(visit, failed), catcher.following
         raise failed
@@ -128,7 +112,7 @@ class Recovery:
     def _retry(self, visit: Visit, failed: StateFailed, attempts: list[int]) -> bool:
         """Wait for the next attempt; False where there is none. Each retrier counts its own attempts."""
         for index, retrier in enumerate(self._retriers):
-            if matches(retrier.error_equals, failed.error):
+            if answers(retrier.error_equals, failed.error):
                 if attempts[index] >= retrier.max_attempts:
                     return False
                 attempts[index] += 1

@@ -9,7 +9,7 @@ from ..core.errors import StatesError, StatesRuntime
 from ..core.names import MapRunName
 from ..core.paths import in_state
 from ..core.values import is_jsonata
-from .failures import RUNTIME, NotInvokable, QueryEvaluationError, StateFailed
+from .failures import NotInvokable, QueryEvaluationError, StateFailed
 from .identity import Identity
 from .jsonata.templates import compile_jsonata
 from .lifetime import Lifetime
@@ -147,7 +147,7 @@ def _map_run(execution: Execution, label: str) -> MapRunName:
 
 def _failed(error: StatesError, visit: Visit) -> StateFailed:
     """A map run's failure. What a map run ends with is told as it is; what was wrong with a value says where."""
-    evaluated = error.error in (RUNTIME, QueryEvaluationError.error)
+    evaluated = error.error in (StatesRuntime.error, QueryEvaluationError.error)
     if evaluated and not error.cause.startswith("An error occurred while executing the state "):
         return StateFailed(error.error, in_state(error.cause, visit.name, visit.event))
     return StateFailed(error.error, error.cause)

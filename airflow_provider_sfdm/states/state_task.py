@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import StatesRuntime
+from ..core.errors import TIMEOUT, StatesRuntime
 from ..core.json import loads
 from ..core.limits import MAX_CAUSE, MAX_ERROR
-from .failures import TIMEOUT, StateFailed
+from .failures import StateFailed
 from .jsonata.templates import compile_jsonata
 from .numbers_fields import Number, compile_number
 from .payloads import check_payload, encoded

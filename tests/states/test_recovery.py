@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sfdm.core.retry import answers
 from airflow_provider_sfdm.runtime.distributed import local_services
 from airflow_provider_sfdm.states.machine import compile_machine, execute
-from airflow_provider_sfdm.states.recovery import matches
 from airflow_provider_sfdm.states.seam import TaskCall, TaskFailed
 from tests.states.helpers import Service, World, failing, failure, jsonata, machine, output
 
@@ -39,7 +39,7 @@ PASS = {"Type": "Pass", "End": True}
     ],
 )
 def test_which_errors_are_answered(names: tuple[str, ...], error: str | None, answered: bool) -> None:
-    assert matches(names, error) is answered
+    assert answers(names, error) is answered
 
 
 def test_waits_grow_up_to_their_limit() -> None:
