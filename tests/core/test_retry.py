@@ -23,6 +23,7 @@ from airflow_provider_sfdm.core.retry import JitterStrategy, Retrier, as_retrier
         (("States.TaskFailed",), "States.Timeout", False),
         (("States.TaskFailed",), "States.DataLimitExceeded", False),
         (("States.TaskFailed", "States.Timeout"), "States.Timeout", True),
+        (("States.Timeout",), "States.HeartbeatTimeout", True),
         (("States.DataLimitExceeded",), "States.DataLimitExceeded", True),
         (("States.Runtime",), "States.Runtime", False),
     ],
