@@ -23,13 +23,13 @@ _LAST = "last.json"
 
 
 def fingerprint(*parts: Any) -> str | None:
-    """Of JSON values, and of sequences that are read piece by piece: the same for the same content. None where there
-    is something else among them: whoever plans the map run says so.
+    """Of JSON values, arrays and sequences member by member: the same for the same content. None where there is
+    something else among them: whoever plans the map run says so.
     """
     digest = sha256()
     try:
         for part in parts:
-            if part is None or isinstance(part, str | int | float | list | tuple | dict):
+            if part is None or isinstance(part, str | int | float | dict):
                 digest.update(dumps(part))
             else:
                 for member in part:
