@@ -26,7 +26,6 @@ from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .asl_problems import check_states
 from .evaluation import check_expressions, evaluated
-from .finish import folder_in
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
 from .planning import Layout, lay_out_in_place, spool
@@ -197,7 +196,7 @@ def _check_writable(destination: Destination, map_run: MapRunName, connections: 
     """Find out before the first child runs, not after the last, whether the results can be written."""
     if not destination.exported:
         return
-    key = f"{folder_in(destination, map_run)}/.write-test"
+    key = f"{destination.folder(map_run)}/.write-test"
     try:
         store = open_folder(destination.root, connections)
         store.put(key, b"")

@@ -14,6 +14,7 @@
         nested/                 map runs that children began themselves, each a folder like this one
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
+        cleared/<n>.json        that partition n, cleared by itself, runs again in this redrive: see cleared.py
         redrives/<n>/           redrive n: a folder like this one, with children.jsonl (those that run again) and
                                 before.json (what had succeeded before)
 """
@@ -41,6 +42,7 @@ _PROGRESS = "progress/"
 _PARTITIONS = "partitions/"
 _ATTEMPTS = "attempts/"
 _JOURNAL = "journal/"
+_CLEARED = "cleared/"
 # The order in which a progress object's name lists the counters of items, then of executions.
 _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
@@ -143,6 +145,10 @@ class MapRunFolder:
         keys = list(self._keys(f"{_ATTEMPTS}{partition:05d}/"))
         return int(keys[-1].rpartition("/")[2]) if keys else None
 
+    def begun(self) -> set[int]:
+        """The partitions that have been attempted, and have not ended."""
+        return {int(key.split("/")[1]) for key in self._keys(_ATTEMPTS)}
+
     def write_segment(self, partition: int, segment: Segment, data: bytes) -> None:
         """Add to a partition's journal."""
         self.store.put(_segment_key(partition, segment), data)
@@ -183,6 +189,17 @@ class MapRunFolder:
         return any(next(self._keys(prefix), None) is not None for prefix in prefixes)
 
     # -- redrives
+
+    def plan_once(self, content: Mapping[str, Any]) -> bool:
+        """Store a plan unless there is one; tells whether it is this that is stored."""
+        return self.store.put_if_absent(PLAN, dumps(content))
+
+    def write_cleared(self, partition: int, content: Mapping[str, Any]) -> bool:
+        """Note what runs again of a partition that was cleared, once; tells whether it was this that is noted."""
+        return self.store.put_if_absent(f"{_CLEARED}{partition:05d}.json", dumps(content))
+
+    def read_cleared(self, partition: int) -> dict[str, Any] | None:
+        return self.find(f"{_CLEARED}{partition:05d}.json")
 
     def redrives(self) -> int:
         """The number of the last redrive that was planned; 0 without any."""

@@ -19,8 +19,8 @@ from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .children import Child, ChildPolicy, Outcome, whole
+from .cleared import Before, partition_of
 from .concurrent import run_concurrently
-from .finish import result_folder
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
 from .one_by_one import run_one_by_one
@@ -35,7 +35,7 @@ from .watch import PartitionWatch
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Counts, Counts], None]
-RUN_AGAIN = "to run again what did not succeed, clear the whole group, read_items included"
+RUN_AGAIN = "clear the group, or some of its partitions, to run again what did not succeed"
 
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100
@@ -84,7 +84,7 @@ def run_partition(
     """
     began = time.monotonic()
     plan = Plan.from_dict(folder.read(PLAN))
-    partition = plan.partitions[index]
+    partition, before = partition_of(plan, folder, index)
 
     def recorded_end() -> PartitionEnd | None:
         ended = folder.read_partition(index)
@@ -99,7 +99,7 @@ def run_partition(
         # Between the two looks an older attempt has ended it, and has taken its journal away.
         _discard_attempts(folder, index)
         return end
-    run = _Running(definition, plan, partition, folder, connections, stop, on_progress, journal)
+    run = _Running(definition, plan, partition, before, folder, connections, stop, on_progress, journal)
     try:
         run.to_its_end(invocation, connections)
     except _TakenOver:
@@ -134,7 +134,8 @@ def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[s
 
 def _recorded_end(partition: Partition, stored: Mapping[str, Any]) -> PartitionEnd:
     # Its task died after that, or somebody has cleared it and expects more: say what that takes.
-    log.warning("Partition %d has ended before: its results stay and nothing is run; %s", partition.index, RUN_AGAIN)
+    what = f"its results stay and nothing is run; when the map run has ended, {RUN_AGAIN}"
+    log.warning("Partition %d has ended before: %s", partition.index, what)
     items, executions = Counts.from_dict(stored["items"]), Counts.from_dict(stored["executions"])
     stopped = StopReason.from_dict(stored["stopped"]) if "stopped" in stored else None
     error = states_error(stopped.error, stopped.cause) if stopped and stored["stoppedHere"] else None
@@ -149,6 +150,7 @@ class _Running:
         definition: DistributedMap,
         plan: Plan,
         partition: Partition,
+        before: Before | None,
         folder: MapRunFolder,
         connections: Connections,
         stop: StopSignal,
@@ -159,13 +161,13 @@ class _Running:
         attempt = 0 if journal is None else journal.attempt
         self._files = ResultFiles(
             destination,
-            result_folder(plan),
+            plan.result_folder,
             plan.destination.output_type,
             partition.index,
             len(plan.partitions),
             attempt,
         )
-        self.recorder = Recorder(plan, partition, self._files, journal)
+        self.recorder = Recorder(plan, partition, self._files, journal, before=before)
         self._journal = journal
         self.error: StatesError | None = None
         self._definition = definition

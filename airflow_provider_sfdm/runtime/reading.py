@@ -128,7 +128,7 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
 
 def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
     """The children of a partition of a redrive."""
-    with folder.store.open(CHILDREN, None, partition.offset) as stream:
+    with folder.store.open(partition.children_key or CHILDREN, None, partition.offset) as stream:
         for index, line in enumerate(islice(stream, partition.children), partition.first_child):
             found = loads(line)
             input_json = found["Input"].encode()

@@ -13,6 +13,7 @@ from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
 from .checkpoint import Checkpoint, Results, Runs, Unstored
 from .children import Child, Outcome
+from .cleared import Before
 from .failure_log import FailureLog
 from .journal import Journal
 from .order import InOrder
@@ -23,8 +24,19 @@ from .result_files import ResultFiles
 class Recorder:
     """Called with every child that ended; writes records in start order (see ``InOrder``)."""
 
-    def __init__(self, plan: Plan, partition: Partition, files: ResultFiles, journal: Journal | None = None) -> None:
-        """:param journal: where every child that ended is told, besides."""
+    def __init__(
+        self,
+        plan: Plan,
+        partition: Partition,
+        files: ResultFiles,
+        journal: Journal | None = None,
+        *,
+        before: Before | None = None,
+    ) -> None:
+        """:param journal: where every child that ended is told, besides.
+        :param before: what had succeeded of the partition before it was cleared.
+        """
+        self._before = before
         self.items = Counts(pending=partition.items, total=partition.items)
         self.executions = Counts(pending=partition.children, total=partition.children)
         # The state output's elements, as long as they are small enough to be returned; None: they are not, or go
@@ -131,7 +143,7 @@ class Recorder:
         """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
         self.items.results_written = self.items.finished + self._pending_items
         self.executions.results_written = self.executions.finished + self._pending_children
-        return {
+        content = {
             "items": self.items.to_dict(),
             "executions": self.executions.to_dict(),
             "errors": dict(self._failures.errors),
@@ -141,6 +153,7 @@ class Recorder:
             # The elements this partition adds to the state output, or None if they are not returned.
             "output": None if self.output is None else [loads(element) for element in self.output],
         }
+        return content if self._before is None else self._before.and_then(content)
 
     def flush(self) -> None:
         """All children have ended: write what was held back for the order's sake."""

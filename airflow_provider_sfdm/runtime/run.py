@@ -115,7 +115,7 @@ def _to_the_end(
     invocation = invocation or invocation_factory(definition, connections)
     for partition in plan.partitions:
         run_partition(definition, folder, partition.index, invocation, connections, stop=stop)
-    return write_results(folder, open_folder(plan.destination.root, connections))
+    return write_results(folder, connections)
 
 
 def invocation_factory(definition: DistributedMap, connections: Connections) -> InvocationFactory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfdm import MapRunResults
+from airflow_provider_sfdm import MapRunResults, MapRunSummary
 from tools.airflow_stack import AirflowStack
 from tools.servers import S3Endpoint
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.scheduler
 def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("timed_groups.py", "killed.py", "redriven_map.py"):
+    for name in ("timed_groups.py", "killed.py", "redriven_map.py", "ended_early.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, dags)
     environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
     with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
@@ -144,6 +145,58 @@ def test_clearing_the_group_redrives_the_map_run(stack: AirflowStack, tmp_path: 
     summary = clear()
     assert summary["mapRunArn"] != first["mapRunArn"]
     assert (summary["redriveCount"], summary["executionCounts"]["succeeded"]) == (0, 400)
+
+
+def _summary(folder: Path) -> MapRunSummary | None:
+    """What the tasks that were killed have left, as no task write_results runs."""
+    found = list(folder.glob("runs/*/*/*/*/summary.json"))
+    return MapRunSummary.from_dict(json.loads(found[0].read_bytes())) if found else None
+
+
+@pytest.mark.parametrize("how", ["marked", "timed_out"])
+def test_a_map_whose_dag_run_ends_before_it(stack: AirflowStack, tmp_path: Path, how: str) -> None:
+    """No child goes on, what has ended is in the result files, the manifest says the rest; a clear goes on."""
+    effects = tmp_path / "effects"
+    (tmp_path / "slow").touch()
+    run_id = stack.trigger(how, {"folder": str(tmp_path)})
+    deadline = time.monotonic() + 90
+    while not (effects.exists() and len(effects.read_text().split()) > 30) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if how == "marked":
+        stack.api.set_run_state(how, run_id, "failed")
+    assert stack.wait(how, run_id, timeout=90).state == "failed"
+    deadline = time.monotonic() + 60
+    while (summary := _summary(tmp_path)) is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2.0)
+    summary = _summary(tmp_path)
+    told = stack.told(how, run_id)
+    assert summary is not None, told
+    ran = Counter(effects.read_text().split())
+    time.sleep(1.0)
+    assert Counter(effects.read_text().split()) == ran, "a child goes on"
+    counts = summary.execution_counts
+    assert (summary.status, counts.total, counts.results_written) == ("ABORTED", 400, 400), told
+    results = MapRunResults.from_summary(summary)
+    succeeded = [child.input["number"] for child in results.succeeded()]
+    assert Counter(map(str, succeeded)) == ran
+    assert (counts.succeeded, counts.running) == (len(succeeded), 0)
+    aborted = [child.input["number"] for child in results.failed()]
+    assert 20 in aborted and counts.aborted == len(aborted)
+    assert all(child.status == "ABORTED" for child in results.failed())
+    pending = [child.input["number"] for child in results.pending()]
+    assert sorted([*succeeded, *aborted, *pending]) == list(range(400))
+
+    (tmp_path / "slow").unlink()
+    stack.api.clear(how, run_id, ["effect.read_items", "effect.run_partition", "effect.write_results"])
+    # A DAG run that timed out would do so at once again.
+    if how == "timed_out":
+        return
+    assert stack.wait(how, run_id, timeout=120).state == "success"
+    redriven = MapRunSummary.from_dict(stack.api.xcom(how, run_id, "effect.write_results"))
+    assert (redriven.map_run_arn, redriven.redrive_count) == (summary.map_run_arn, 1)
+    assert redriven.execution_counts.succeeded == 400
+    assert Counter(effects.read_text().split()) == Counter(map(str, range(400)))
 
 
 def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:
