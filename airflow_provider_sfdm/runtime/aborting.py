@@ -37,8 +37,8 @@ def write_aborted(folder: MapRunFolder, connections: Connections, seconds: float
         if index not in begun and folder.read_partition(index) is None:
             close_partition(folder, index, connections)
     while True:
-        ended = folder.ended_partitions()
+        ended = folder.ended()
         summary = write_results(folder, connections, close=False)
         # One that has ended meanwhile may have written its results before these, and is not in them.
-        if folder.ended_partitions() == ended:
+        if folder.ended() == ended:
             return summary

@@ -15,10 +15,12 @@ from ..core.limits import MAX_PAYLOAD_BYTES
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import timestamp
 from ..core.summary import MapRunSummary
+from ..core.tolerance import FailureTolerance
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectStore, StorageError
 from .ends import ends_of
 from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
+from .limits import limits_of
 from .plan import Plan
 from .stop import StopReason
 
@@ -41,8 +43,9 @@ def write_results(folder: MapRunFolder, connections: Connections, *, close: bool
     destination = open_folder(plan.destination.root, connections)
     ends = [end.content if end else None for end in ends_of(folder, plan, connections, close=close)]
     before = folder.find(BEFORE) if plan.redrive_count else None
-    items, executions = _total(plan, ends, "items", before), _total(plan, ends, "executions", before)
-    error = _verdict(plan, folder.stop_reason(), ends, items)
+    items, executions = total(plan, ends, "items", before), total(plan, ends, "executions", before)
+    limits = limits_of(folder, plan)
+    error = _verdict(limits.tolerance, folder.stop_reason(), ends, items)
     manifest_key = _write_manifest(plan, ends, before, destination)
     output: Any = None
     if plan.destination.exported:
@@ -65,9 +68,9 @@ def write_results(folder: MapRunFolder, connections: Connections, *, close: bool
         execution_counts=executions,
         start_date=timestamp(plan.start),
         stop_date=timestamp(time.time()),
-        max_concurrency=plan.max_concurrency,
-        tolerated_failure_count=plan.tolerance.count,
-        tolerated_failure_percentage=plan.tolerance.percentage,
+        max_concurrency=limits.max_concurrency,
+        tolerated_failure_count=limits.tolerance.count,
+        tolerated_failure_percentage=limits.tolerance.percentage,
         redrive_count=plan.redrive_count,
         redrive_date=plan.redrive_date,
         manifest=destination.url(manifest_key),
@@ -84,23 +87,23 @@ def write_results(folder: MapRunFolder, connections: Connections, *, close: bool
     return summary
 
 
-def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: Mapping[str, Any] | None) -> Counts:
-    """``before``: what had succeeded before a redrive."""
+def total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: Mapping[str, Any] | None) -> Counts:
+    """The counters of a map run; ``what``: "items" or "executions". ``before``: what had succeeded before a redrive."""
     number = before[what] if before is not None else 0
-    total = Counts(succeeded=number, total=number, results_written=number)
+    counts = Counts(succeeded=number, total=number, results_written=number)
     for partition, end in zip(plan.partitions, ends, strict=True):
         if end is not None:
             # Recorded: results_written is at the end the total, pending ones included, even without a ResultWriter.
             # Here it leaves out what never got a record, because the source could not be read that far.
-            total += Counts.from_dict(end[what])
+            counts += Counts.from_dict(end[what])
         else:  # it left nothing: none of its children has a result
             number = partition.items if what == "items" else partition.children
-            total += Counts(pending=number, total=number)
-    return total
+            counts += Counts(pending=number, total=number)
+    return counts
 
 
 def _verdict(
-    plan: Plan, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
+    tolerance: FailureTolerance, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
 ) -> StopReason | None:
     """Why the map run did not succeed, or None."""
     if stopped is not None:
@@ -108,7 +111,7 @@ def _verdict(
     for end in ends:  # a partition could store its end, but then not the flag
         if end is not None and "stopped" in end:
             return StopReason.from_dict(end["stopped"])
-    if plan.tolerance.exceeded(items.unsuccessful, items.total):
+    if tolerance.exceeded(items.unsuccessful, items.total):
         return StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
     lost = [str(number) for number, end in enumerate(ends) if end is None or end.get("lost")]
     if lost:

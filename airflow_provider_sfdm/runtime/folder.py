@@ -6,6 +6,7 @@
         plan.json               where every partition begins; written once, before anything runs
         items.jsonl             the items, when the source cannot be pinned or sought in
         stop.json               there from the moment on which no further child may start, with the reason
+        limits/<n>.json         limits that were changed since it began: see limits.py
         progress/<partition>/   one empty object a partition, whose *name* carries its counters
         attempts/<partition>/   one empty object for each attempt at a partition, named with its number
         journal/<partition>/    what a running partition has recorded of its children: see journal.py
@@ -43,6 +44,7 @@ _PARTITIONS = "partitions/"
 _ATTEMPTS = "attempts/"
 _JOURNAL = "journal/"
 _CLEARED = "cleared/"
+_LIMITS = "limits/"
 # The order in which a progress object's name lists the counters of items, then of executions.
 _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
@@ -98,14 +100,24 @@ class MapRunFolder:
     # -- progress: the counters are in the name, so that one listing reads every partition's
 
     def publish(self, partition: int, progress: Progress, previous: str | None) -> str:
-        """Replace a partition's progress; returns the new object's key, to be handed in next time."""
+        """Replace a partition's progress; returns the new object's key, to be handed in next time. Even where nothing
+        has changed the object is new: that tells that the partition runs.
+        """
         numbers = [getattr(counts, name) for counts in progress for name in _FIELDS]
         key = f"{_PROGRESS}{partition:05d}/{'-'.join(map(str, numbers))}"
-        if key != previous:
-            self.store.put(key, b"")
-            if previous is not None:
-                self.store.delete(previous)
+        self.store.put(key, b"")
+        if previous not in (None, key):
+            self.store.delete(previous)
         return key
+
+    def published(self) -> dict[int, float]:
+        """When every partition that has begun last published its progress, in epoch seconds of the store's clock."""
+        found: dict[int, float] = {}
+        for page in self.store.list(_PROGRESS):
+            for info in page:
+                partition = int(info.key.split("/")[1])
+                found[partition] = max(info.last_modified, found.get(partition, 0.0))
+        return found
 
     def clear_progress(self, partition: int) -> None:
         """Forget what an attempt that did not end has published: its failures must not count again."""
@@ -208,6 +220,20 @@ class MapRunFolder:
             number += 1
         return number
 
-    def ended_partitions(self) -> int:
-        """How many partitions have ended."""
-        return sum(len(page) for page in self.store.list(_PARTITIONS))
+    def ended(self) -> set[int]:
+        """The partitions that have ended."""
+        return {int(key.removeprefix(_PARTITIONS).removesuffix(".json")) for key in self._keys(_PARTITIONS)}
+
+    # -- limits that were changed while the map run runs
+
+    def newest_limits(self) -> int:
+        """The number of the last change of limits; 0 without any."""
+        keys = list(self._keys(_LIMITS))
+        return int(keys[-1].removeprefix(_LIMITS).removesuffix(".json")) if keys else 0
+
+    def read_limits(self, number: int) -> dict[str, Any]:
+        return self.read(f"{_LIMITS}{number:08d}.json")
+
+    def write_limits(self, number: int, content: Mapping[str, Any]) -> bool:
+        """Store a change of limits unless there is one of that number; tells whether it is this that is stored."""
+        return self.store.put_if_absent(f"{_LIMITS}{number:08d}.json", dumps(content))

@@ -6,6 +6,7 @@ from ..storage import Connections, open_folder
 from .children import Child, Outcome
 from .cleared import partition_of
 from .folder import PLAN, MapRunFolder
+from .limits import LiveLimits
 from .partition import PartitionEnd
 from .plan import Plan
 from .reading import partition_children
@@ -51,7 +52,7 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
     stop = StopSignal()
     progress = recorder.items, recorder.executions
     try:
-        with PartitionWatch(folder, index, progress, plan.tolerance, plan.items, stop):
+        with PartitionWatch(folder, index, progress, LiveLimits(folder, plan, partition), plan.items, stop):
             for child in partition_children(plan, partition, folder, connections, per_item=False):
                 if outcome is None:
                     recorder.pending(child)

@@ -20,9 +20,11 @@ from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .children import Child, ChildPolicy, Outcome, whole
 from .cleared import Before, partition_of
+from .concurrency import Concurrency
 from .concurrent import run_concurrently
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
+from .limits import LiveLimits
 from .one_by_one import run_one_by_one
 from .plan import Partition, Plan
 from .processors import Invocation, InvocationFactory
@@ -175,9 +177,13 @@ class _Running:
         self._partition = partition
         self._folder = folder
         self._stop = stop
+        # What the partition may have in flight; how many it has, if nobody has said so, depends on the processor.
+        self._share = Concurrency(partition.concurrency)
+        self._concurrency = Concurrency(partition.concurrency)
+        self._limits = LiveLimits(folder, plan, partition, self._share)
         counts = (self.recorder.items, self.recorder.executions)
         self._watch = PartitionWatch(
-            folder, partition.index, counts, plan.tolerance, plan.items, stop, on_progress=on_progress
+            folder, partition.index, counts, self._limits, plan.items, stop, on_progress=on_progress
         )
 
     def to_its_end(self, invocation: InvocationFactory, connections: Connections) -> None:
@@ -240,29 +246,26 @@ class _Running:
         )
 
     def _run(self, ready: Invocation, children: Iterator[Child], policy: ChildPolicy) -> None:
-        concurrency = self._concurrency(ready)
-        if concurrency == 1 and not ready.is_async and policy.timeout is None:
-            run_one_by_one(children, ready.invoke, policy, self._stop, self._ended)
-        else:
-            run_concurrently(
-                children,
-                ready.invoke,
-                policy,
-                self._stop,
-                self._ended,
-                concurrency=concurrency,
-                is_async=ready.is_async,
-            )
+        def set_concurrency() -> None:
+            self._concurrency.set(self._in_flight(ready))
 
-    def _concurrency(self, ready: Invocation) -> int:
-        """How many children at once: the partition's share of MaxConcurrency, if the author set one.
+        set_concurrency()
+        self._share.on_change(set_concurrency)
+        common = children, ready.invoke, policy, self._stop, self._ended
+        at_once = ready.is_async or policy.timeout is not None
+        # The number may change while they run one by one: then those that are left run the other way.
+        if at_once or run_one_by_one(*common, self._concurrency):
+            run_concurrently(*common, concurrency=self._concurrency, is_async=ready.is_async)
+
+    def _in_flight(self, ready: Invocation) -> int:
+        """How many children at once: the partition's share of MaxConcurrency, if somebody has set one.
 
         Unset means "as many as is sensible": overlapping is no use to a function that computes.
         """
-        if self._plan.max_concurrency:
-            return self._partition.concurrency
+        if self._limits.max_concurrency:
+            return self._share.limit
         sensible = _DEFAULT_OVERLAP if ready.is_async or ready.blocks else 1
-        return min(sensible, self._partition.concurrency)
+        return min(sensible, self._share.limit)
 
     def _unfinished(self, children: Iterator[Child]) -> Iterator[Child]:
         """The children that no earlier attempt has recorded; what it has is counted and written."""

@@ -27,6 +27,7 @@ from .ends import End, end_of, ends_of, latest, redrive_folder, root_of
 from .engine import share_out
 from .finish import outputs_of
 from .folder import BEFORE, CHILDREN, PLAN, SUMMARY, MapRunFolder
+from .limits import limits_of
 from .plan import Plan, Source, SourceKind
 from .planning import Layout
 from .reading import redriven_children
@@ -75,11 +76,14 @@ def plan_redrive(
     layout = _spool(children, following.store, CHILDREN, batched=plan.batches.batched)
     if not layout.children:
         raise NotRedrivable(f"all children of {plan.map_run.arn} have succeeded")
+    limits = limits_of(last, plan)
     planned = replace(
         plan,
         source=layout.source,
+        tolerance=limits.tolerance,
+        max_concurrency=limits.max_concurrency,
         children=layout.children,
-        partitions=share_out(layout, plan.max_concurrency, partitions, at_once, one_child_each=one_child_each),
+        partitions=share_out(layout, limits.max_concurrency, partitions, at_once, one_child_each=one_child_each),
         redrive_count=number,
         redrive_date=timestamp(now),
         partial=False,
@@ -112,7 +116,16 @@ def redrive_partition(folder: MapRunFolder, index: int, connections: Connections
         following = redrive_folder(root, number, connections)
         following.write(BEFORE, last.find(BEFORE) or _NOTHING_BEFORE)
         source = Source(SourceKind.CHILDREN)
-        plan = replace(plan, source=source, redrive_count=number, redrive_date=timestamp(now), partial=True)
+        limits = limits_of(last, plan)
+        plan = replace(
+            plan,
+            source=source,
+            tolerance=limits.tolerance,
+            max_concurrency=limits.max_concurrency,
+            redrive_count=number,
+            redrive_date=timestamp(now),
+            partial=True,
+        )
         if not following.plan_once(plan.to_dict()):
             plan = Plan.from_dict(following.read(PLAN))
         last = following
