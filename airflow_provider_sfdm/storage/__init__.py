@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = [
+    "RETRY_SECONDS",
     "AccessDenied",
     "Connections",
     "ObjectChanged",
