@@ -191,6 +191,8 @@ class MapRunFolder:
 
     def has_begun(self) -> bool:
         """Whether any child of the map run may have been started."""
+        if self.find(SUMMARY) is not None:  # whatever a listing does not show yet
+            return True
         prefixes = (_ATTEMPTS, _PARTITIONS, _PROGRESS, "claims/")
         return any(next(self._keys(prefix), None) is not None for prefix in prefixes)
 
