@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from .base import ObjectInfo, ObjectStore, ObjectWriter, Pin, StorageUnavailable
+from .base import ObjectInfo, ObjectStore, ObjectWriter, Pin, StorageError, StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +28,54 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 _STREAM_BUFFER, _SEEKABLE_BUFFER = 1 << 20, 8192
 
 
-def patience(seconds: float) -> Retrying:
-    """What calls a function again that raises ``StorageUnavailable``, for so long; other errors pass through."""
-    return Retrying(
-        retry=retry_if_exception_type(StorageUnavailable),
-        wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
-        stop=stop_after_delay(seconds),
-        before_sleep=_tell,
-        retry_error_callback=_give_up,
-    )
+class _Patience:
+    """Calls a function again that raises ``StorageUnavailable``; other errors pass through.
+
+    It ends ``seconds`` after the call began, and as long after the store has stopped to answer at all: then each call
+    is made once, until one is answered. So a task that cannot go on, and cannot clean up either, ends soon.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._silent_since: float | None = None
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(StorageUnavailable),
+            wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+            stop=self._is_over,
+            before_sleep=_tell,
+            retry_error_callback=self._give_up,
+        )
+
+    def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        result: T = self._retrying(self._once, function, *arguments)
+        return result
+
+    def _once(self, function: Callable[..., T], *arguments: Any) -> T:
+        try:
+            result = function(*arguments)
+        except StorageUnavailable:
+            if self._silent_since is None:
+                self._silent_since = time.monotonic()
+            raise
+        except StorageError:
+            self._silent_since = None  # no is an answer, too
+            raise
+        self._silent_since = None
+        return result
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        return self._tried_for(state) >= self._seconds
+
+    def _tried_for(self, state: RetryCallState) -> float:
+        silent_since = self._silent_since
+        began = state.start_time if silent_since is None else min(state.start_time, silent_since)
+        return time.monotonic() - began
+
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        error = _error_of(state)
+        if not self._seconds:
+            raise error
+        raise StorageUnavailable(error.url, f"{error.reason} (tried for {self._tried_for(state):.0f} s)") from error
 
 
 def _error_of(state: RetryCallState) -> StorageUnavailable:
@@ -44,14 +86,6 @@ def _error_of(state: RetryCallState) -> StorageUnavailable:
 
 def _tell(state: RetryCallState) -> None:
     log.warning("%s; trying again", _error_of(state))
-
-
-def _give_up(state: RetryCallState) -> NoReturn:
-    error = _error_of(state)
-    if state.attempt_number == 1:
-        raise error
-    tried = f"tried {state.attempt_number} times in {state.seconds_since_start or 0:.0f} s"
-    raise StorageUnavailable(error.url, f"{error.reason} ({tried})") from error
 
 
 class RetryingStore:
@@ -65,7 +99,7 @@ class RetryingStore:
 
     def __init__(self, store: ObjectStore, seconds: float = RETRY_SECONDS) -> None:
         self._store = store
-        self._again = patience(seconds)
+        self._again = _Patience(seconds)
 
     def __repr__(self) -> str:
         return f"RetryingStore({self._store!r})"
@@ -121,7 +155,7 @@ class RetryingStore:
         return _Writer(self._again(self._store.create, key), self._again)
 
 
-def _pages(list_all: Callable[[], Iterator[list[ObjectInfo]]], again: Retrying) -> Iterator[list[ObjectInfo]]:
+def _pages(list_all: Callable[[], Iterator[list[ObjectInfo]]], again: _Patience) -> Iterator[list[ObjectInfo]]:
     pages: Iterator[list[ObjectInfo]] | None = again(list_all)
     last: str | None = None
 
@@ -154,7 +188,7 @@ class _Stream(io.RawIOBase):
     """The bytes of one object, opened anew where it broke off. ``size``: of one that can be sought in."""
 
     def __init__(
-        self, open_at: Callable[[int], BinaryIO], again: Retrying, position: int, size: int | None = None
+        self, open_at: Callable[[int], BinaryIO], again: _Patience, position: int, size: int | None = None
     ) -> None:
         self._open_at = open_at
         self._again = again
@@ -210,7 +244,7 @@ class _Stream(io.RawIOBase):
 class _Writer:
     """A stream into one new object; a step that fails is taken again as far as the store can."""
 
-    def __init__(self, writer: ObjectWriter, again: Retrying) -> None:
+    def __init__(self, writer: ObjectWriter, again: _Patience) -> None:
         self._writer = writer
         self._again = again
 

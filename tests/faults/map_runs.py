@@ -216,16 +216,18 @@ class Run:
         return MemoryStore(self.memory, url)
 
     def recorded(self, url: str, plan: Plan, index: int) -> set[str]:
-        """The inputs of the children that the journal of a partition has."""
+        """The inputs of the children that the journal of a partition has; of one that has ended, all."""
         if plan.redrive_count:
             return set()  # its children are numbered otherwise
-        folder = MapRunFolder(self.store(url))
+        folder, partition = MapRunFolder(self.store(url)), plan.partitions[index]
+        if folder.read_partition(index) is not None:
+            return set(map(json.dumps, self.case.inputs[partition.first_child : partition.last_child + 1]))
         if not (segments := folder.segments(index)):
             return set()
         read = {one: Checkpoint.decode(folder.read_segment(index, one)) for one in segments}
         checkpoints = [read[one][0] for one in _chain(segments[-1], lambda one: read[one][1])]
         last = checkpoints[-1]
-        numbers = set(range(plan.partitions[index].first_child, last.next)) - set(last.missing)
+        numbers = set(range(partition.first_child, last.next)) - set(last.missing)
         numbers.update(number for checkpoint in checkpoints for number, _ in checkpoint.ahead)
         return {json.dumps(self.case.inputs[number]) for number in numbers}
 

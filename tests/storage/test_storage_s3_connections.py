@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -125,10 +126,9 @@ def test_a_connection_that_brings_nothing_is_given_up(script: Script, client: S3
     impatient = RetryingStore(S3Store(client, "b"), 0.6)
     with impatient.open("k", PIN) as file, pytest.raises(StorageUnavailable) as caught:
         file.read()
-    tries = len(script.ranges) - 1  # the first one brought something
-    assert 1 < tries < 100
+    assert 2 < len(script.ranges) < 100
     assert caught.value.reason.startswith("bucket 'b', key 'k': ")
-    assert caught.value.reason.endswith(f"(tried {tries + 1} times in 1 s)")
+    assert re.search(r"\(tried for [1-9] s\)$", caught.value.reason)
 
 
 @pytest.mark.usefixtures("waits")
