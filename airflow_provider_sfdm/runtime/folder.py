@@ -59,6 +59,10 @@ class Segment(NamedTuple):
     number: int
 
 
+def _attempt_key(partition: int, number: int) -> str:
+    return f"{_ATTEMPTS}{partition:05d}/{number:05d}"
+
+
 def _segment_key(partition: int, segment: Segment) -> str:
     return f"{_JOURNAL}{partition:05d}/{segment.attempt:05d}-{segment.number:08d}"
 
@@ -148,9 +152,17 @@ class MapRunFolder:
         """Begin the next attempt at a partition and return its number, from 0: from now on it is the newest."""
         newest = self.newest_attempt(partition)
         number = 0 if newest is None else newest + 1
-        while not self.store.put_if_absent(f"{_ATTEMPTS}{partition:05d}/{number:05d}", b""):
+        while not self.store.put_if_absent(_attempt_key(partition, number), b""):
             number += 1
         return number
+
+    def has_attempt(self, partition: int, number: int) -> bool:
+        """Whether the mark of this attempt is there; the end of the partition takes it away."""
+        try:
+            self.store.pin(_attempt_key(partition, number))
+        except ObjectNotFound:
+            return False
+        return True
 
     def newest_attempt(self, partition: int) -> int | None:
         """The number of the newest attempt; None before the first, and after the partition has ended."""
@@ -197,6 +209,8 @@ class MapRunFolder:
 
     def has_begun(self) -> bool:
         """Whether any child of the map run may have been started."""
+        if self.find(SUMMARY) is not None:  # whatever a listing does not show yet
+            return True
         prefixes = (_ATTEMPTS, _PARTITIONS, _PROGRESS, "claims/")
         return any(next(self._keys(prefix), None) is not None for prefix in prefixes)
 

@@ -84,7 +84,7 @@ class Recorder:
             self._whole = whole
         if self._full and self._journal is not None:
             self._full = False
-            self._journal.insist()
+            self._journal.store()
 
     def _put(self, index: int, entries: Results) -> None:
         if self._order.is_next(index):

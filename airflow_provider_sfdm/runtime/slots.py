@@ -119,7 +119,8 @@ class Slots:
             if slot in taken:
                 continue
             self._store.put(_claim(child, slot), b"")
-            if self._store.put_if_absent(_slot(slot), _name(child)):
+            # Where an answer was lost, the slot may be the child's although it is told that it is not.
+            if self._store.put_if_absent(_slot(slot), _name(child)) or self._has(child, slot):
                 return True
             self._store.delete(_claim(child, slot))
         return False

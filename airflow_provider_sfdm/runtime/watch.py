@@ -25,8 +25,6 @@ from .stop import StopReason, StopSignal
 # A breach anywhere must stop new children everywhere within 2 s: one tick to see it, one to spread it.
 TICK_SECONDS = 0.5
 LOG_SECONDS = 5.0
-# Waits before the last exchange of progress is tried again: long enough for a hiccup, short beside a task's start.
-_AGAIN_AFTER = (0.2, 1.0)
 BREACHED = StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
 
 log = logging.getLogger(__name__)
@@ -77,25 +75,19 @@ class PartitionWatch:
         self._thread.join()
         if kind is None:
             # The partition's work is done: none of this may undo it. Write_results judges the totals anyway.
-            self._insist(self._flag)
-            self._insist(self._publish)
+            self._try(self._flag)
+            self._try(self._publish)
             if self._items.unsuccessful:
-                self._insist(self._judge)
+                self._try(self._judge)
 
-    def _insist(self, step: Callable[[], None]) -> None:
-        """Take a last step, more than once if the storage fails, and never raise."""
-        for wait in (*_AGAIN_AFTER, None):
-            try:
-                step()
-                return
-            except StorageError as error:
-                if wait is None:
-                    log.warning("Could not tell the other partitions how this one ended: %s", error)
-                else:
-                    time.sleep(wait)
-            except Exception:
-                log.exception("Could not tell the other partitions how this one ended")
-                return
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a last step, and never raise."""
+        try:
+            step()
+        except StorageError as error:
+            log.warning("Could not tell the other partitions how this one ended: %s", error)
+        except Exception:
+            log.exception("Could not tell the other partitions how this one ended")
 
     def failed(self) -> None:
         """Judge the tolerance now, with what is known of the other partitions. Called by the one that counts."""

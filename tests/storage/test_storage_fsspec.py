@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+import requests
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_sfdm.storage.base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError
+from airflow_provider_sfdm.storage.base import (
+    AccessDenied,
+    ObjectChanged,
+    ObjectNotFound,
+    Pin,
+    StorageError,
+    StorageUnavailable,
+)
 from airflow_provider_sfdm.storage.fsspec import FsspecStore
 
 
@@ -39,8 +49,17 @@ def store(filesystem: MemoryFileSystem) -> FsspecStore:
         (HttpError(403), AccessDenied),
         (HttpError(401), AccessDenied),
         (HttpError(404), ObjectNotFound),
-        (HttpError(500), StorageError),
+        (HttpError(400), StorageError),
+        (HttpError(429), StorageUnavailable),
+        (HttpError(500), StorageUnavailable),
         (OSError("broken"), StorageError),
+        (OSError(errno.ESTALE, "stale"), StorageUnavailable),
+        (OSError(errno.ENOSPC, "full"), StorageError),
+        (ConnectionResetError("reset"), StorageUnavailable),
+        (TimeoutError(), StorageUnavailable),
+        (aiohttp.ServerDisconnectedError(), StorageUnavailable),
+        (aiohttp.ClientPayloadError(), StorageUnavailable),
+        (requests.ConnectionError(), StorageUnavailable),
         (KeyError("k"), StorageError),
     ],
 )

@@ -1,0 +1,62 @@
+"""Whatever the storage does, and whenever a process dies: each child once, the books add up, the verdict is right."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.faults.faulty_store import Fault, Schedule
+from tests.faults.map_runs import Case, faulty
+
+ITEMS = st.integers(0, 40)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    items = draw(ITEMS)
+    some = st.frozensets(st.integers(0, max(0, items - 1)), max_size=5) if items else st.just(frozenset[int]())
+    bad = draw(some)
+    return Case(
+        items=items,
+        bad=bad,
+        still_bad=draw(some) & bad,
+        batch=draw(st.none() | st.integers(1, 5)),
+        partitions=draw(st.integers(1, 3)),
+        concurrency=draw(st.sampled_from([0, 3, 10])),
+        is_async=draw(st.booleans()),
+        percentage=draw(st.sampled_from([0.0, 0.0, 20.0, 100.0])),
+        in_place=draw(st.booleans()),
+        exported=draw(st.booleans()),
+        jsonl=draw(st.booleans()),
+    )
+
+
+CALLS = st.integers(1, 150)
+SCHEDULES = st.builds(
+    Schedule,
+    faults=st.dictionaries(CALLS, st.sampled_from(list(Fault)), max_size=12),
+    outages=st.dictionaries(CALLS, st.integers(5, 40), max_size=2),
+    stale=st.sampled_from([0, 0, 5, 30]),
+    chunk=st.sampled_from([5, 64, 1 << 20]),
+)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=cases(), schedule=SCHEDULES)
+def test_each_child_once_whatever_happens(case: Case, schedule: Schedule) -> None:
+    with faulty(case, schedule) as run:
+        summary = run.to_its_end()
+        ended = run.check(summary, case.bad)
+        run.calls.clear()
+        redriven = run.redriven()
+        if redriven is None:
+            assert summary.status == "SUCCEEDED"
+            return
+        assert summary.status == "FAILED"
+        assert redriven.map_run_arn == summary.map_run_arn
+        again = run.check(redriven, case.still_bad)
+        done = set(map(json.dumps, ended["SUCCEEDED"]))
+        assert done <= set(map(json.dumps, again["SUCCEEDED"])), "what had succeeded stays"
+        assert done.isdisjoint(map(json.dumps, run.calls)), "and does not run again"
