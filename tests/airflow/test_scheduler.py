@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.scheduler
 def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("timed_groups.py", "killed.py", "redriven_map.py", "ended_early.py"):
+    for name in ("timed_groups.py", "killed.py", "redriven_map.py", "ended_early.py", "controlled.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, dags)
     environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
     with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
@@ -145,6 +147,78 @@ def test_clearing_the_group_redrives_the_map_run(stack: AirflowStack, tmp_path: 
     summary = clear()
     assert summary["mapRunArn"] != first["mapRunArn"]
     assert (summary["redriveCount"], summary["executionCounts"]["succeeded"]) == (0, 400)
+
+
+def test_clearing_one_partition_redrives_it_alone(stack: AirflowStack, tmp_path: Path) -> None:
+    broken, effects = tmp_path / "broken", tmp_path / "effects"
+    broken.touch()
+    run_id = stack.trigger("redriven_map", {"folder": str(tmp_path)})
+    assert stack.wait("redriven_map", run_id, timeout=240).state == "failed"
+    first = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+    before = effects.read_text().split()
+    broken.unlink()
+
+    def clear(*partitions: int) -> dict[str, Any]:
+        effects.write_text("")
+        tasks = [*(("effect.run_partition", index) for index in partitions), "effect.write_results"]
+        stack.api.clear("redriven_map", run_id, tasks)
+        stack.wait("redriven_map", run_id, timeout=240)
+        summary: dict[str, Any] = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+        return summary
+
+    second = clear(1)
+    assert (second["mapRunArn"], second["redriveCount"], second["status"]) == (first["mapRunArn"], 1, "FAILED")
+    again = {str(number) for number in range(100, 200)} - set(before)
+    assert set(effects.read_text().split()) == again
+    third = clear(0, 2, 3)
+    assert (third["redriveCount"], third["status"]) == (2, "SUCCEEDED")
+    assert third["executionCounts"]["succeeded"] == third["executionCounts"]["resultsWritten"] == 400
+    found = sorted(child.output for child in MapRunResults.from_summary(third).succeeded())
+    assert found == list(range(400))
+
+
+def test_a_map_run_is_controlled_from_the_command_line(stack: AirflowStack, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+
+    def ran() -> int:
+        return len(effects.read_text().split()) if effects.exists() else 0
+
+    def until(true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.2)
+
+    def sfdm(*arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "airflow", "sfdm", *arguments]
+        done = subprocess.run(
+            command, env=stack.environment, capture_output=True, text=True, timeout=60, cwd=stack.home
+        )
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    run_id = stack.trigger("controlled", {"folder": str(tmp_path)})
+    until(lambda: ran() > 8, 60)
+    url = stack.api.xcom("controlled", run_id, "effect.read_items", key="map_run")
+    described = sfdm("describe", url)
+    arn = described["mapRunArn"]
+    assert (described["status"], described["maxConcurrency"]) == ("RUNNING", 2)
+    assert sfdm("set", arn, "--max-concurrency", "100")["maxConcurrency"] == 100
+    before = ran()
+    until(lambda: ran() > before + 300, 8)
+    sfdm("stop", arn, "--cause", "old data")
+    began = time.monotonic()
+    assert stack.wait("controlled", run_id, timeout=60).state == "failed"
+    assert time.monotonic() - began < 30
+    summary = stack.api.xcom("controlled", run_id, "effect.write_results")
+    assert (summary["status"], summary["cause"], summary["maxConcurrency"]) == ("ABORTED", "old data", 100)
+    assert summary["executionCounts"]["aborted"] > 50
+    assert sfdm("redrive", arn)["cleared"] == 4
+    assert stack.wait("controlled", run_id, timeout=120).state == "success"
+    summary = stack.api.xcom("controlled", run_id, "effect.write_results")
+    assert (summary["mapRunArn"], summary["redriveCount"]) == (arn, 1)
+    assert (summary["executionCounts"]["succeeded"], summary["maxConcurrency"]) == (2000, 100)
 
 
 def _summary(folder: Path) -> MapRunSummary | None:

@@ -121,7 +121,7 @@ class Run:
     def _partitions_and_results(self, folder: str, plan: Plan, bad: frozenset[int]) -> MapRunSummary:
         for partition in plan.partitions:
             self._until_it_succeeds(partial(self._attempt, folder, plan, partition.index, bad))
-        return self._until_it_succeeds(lambda: self._write_results(folder, plan))
+        return self._until_it_succeeds(lambda: self._write_results(folder))
 
     def _until_it_succeeds(self, task: Callable[[], T]) -> T:
         for _ in range(_MOST_ATTEMPTS):
@@ -206,9 +206,9 @@ class Run:
                 again = [one for one in self.calls[begun:] if json.dumps(one) in recorded]
                 assert again == [], "what was recorded does not run again"
 
-    def _write_results(self, url: str, plan: Plan) -> MapRunSummary:
+    def _write_results(self, url: str) -> MapRunSummary:
         folder = MapRunFolder(open_folder(url, CONNECTIONS))
-        return write_results(folder, open_folder(plan.destination.root, CONNECTIONS))
+        return write_results(folder, CONNECTIONS)
 
     # -- what is really there
 

@@ -110,7 +110,7 @@ def test_beyond_the_bound(proxy: Proxy, s3_bucket: Callable[[], str]) -> None:
     definition = DistributedMap(
         item_processor=work, result_writer=ResultWriter(url=f"s3://{bucket}/out", writer_config=WriterConfig())
     )
-    folder, plan = plan_map_run(
+    folder, _ = plan_map_run(
         definition,
         name="map",
         storage=f"s3://{bucket}/runs",
@@ -132,7 +132,7 @@ def test_beyond_the_bound(proxy: Proxy, s3_bucket: Callable[[], str]) -> None:
     calls.clear()
     attempt()
     assert 0 < len(calls) < 300, "what was recorded does not run again"
-    summary = write_results(folder, open_folder(plan.destination.root, reached))
+    summary = write_results(folder, reached)
     assert summary.status == "SUCCEEDED"
     assert results_of(summary, reached)["SUCCEEDED"] == list(range(300))
 
