@@ -104,8 +104,10 @@ class ReadItemsOperator(BaseOperator):
         definition = self.authored.rendered(self.distributed_map)
         run_input = self.authored.run_input(self.distributed_map, context)
         items = self.authored.items(context)
+        from_results = self.authored.earlier_results(self.distributed_map, context)
         last = LastMapRun(url, connections)
-        data = fingerprint(data_of(definition), run_input, None if items is UNSET else items)
+        given = (None if one is UNSET else one for one in (items, from_results))
+        data = fingerprint(data_of(definition), run_input, *given)
         shares: dict[str, Any] = {
             "partitions": max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
             "at_once": self.active,
@@ -120,6 +122,7 @@ class ReadItemsOperator(BaseOperator):
             connections=connections,
             run_input=run_input,
             items=items,
+            from_results=from_results,
             on_read=_ReadProgress(self.log),
             **shares,
         )

@@ -16,12 +16,11 @@ from typing import Any
 
 from ..core.counters import MapRunStatus, counted
 from ..core.errors import DataLimitExceeded
-from ..core.json import dumps, loads
 from ..core.manifest import STATUSES, Manifest, ResultFile
 from ..core.records import Redriven, timestamp
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectStore
-from .boundaries import Boundaries, Boundary
+from .children_file import KnownChild, write_children
 from .cleared import Before, Cleared
 from .ends import End, end_of, ends_of, latest, redrive_folder, root_of
 from .engine import share_out
@@ -29,7 +28,6 @@ from .finish import outputs_of
 from .folder import BEFORE, CHILDREN, PLAN, SUMMARY, MapRunFolder
 from .limits import limits_of
 from .plan import Plan, Source, SourceKind
-from .planning import Layout
 from .reading import redriven_children
 from .results import MapRunResults
 
@@ -37,7 +35,6 @@ log = logging.getLogger(__name__)
 
 MAX_REDRIVES = 1000
 """AWS: redrives of one map run."""
-_BLOCK = 256 * 1024
 
 
 class NotRedrivable(Exception):
@@ -73,7 +70,7 @@ def plan_redrive(
     following = redrive_folder(folder, number, connections)
     following.write(BEFORE, _before(last, ends))
     children = _children(plan, ends, open_folder(plan.destination.root, connections), timestamp(now))
-    layout = _spool(children, following.store, CHILDREN, batched=plan.batches.batched)
+    layout = write_children(children, following.store, CHILDREN, batched=plan.batches.batched)
     if not layout.children:
         raise NotRedrivable(f"all children of {plan.map_run.arn} have succeeded")
     limits = limits_of(last, plan)
@@ -142,7 +139,7 @@ def _clear(before: MapRunFolder, folder: MapRunFolder, plan: Plan, index: int, c
     destination = open_folder(plan.destination.root, connections)
     key = f"children-{index:05d}.jsonl"
     children = _children(earlier, [end], destination, plan.redrive_date or "")
-    layout = _spool(children, folder.store, key, batched=plan.batches.batched)
+    layout = write_children(children, folder.store, key, batched=plan.batches.batched)
     partition = replace(end.partition, items=layout.items, children=layout.children, offset=0, line=1, children_key=key)
     files = end.content["files"]["SUCCEEDED"]
     succeeded = end.content["items"]["succeeded"], end.content["executions"]["succeeded"]
@@ -183,11 +180,7 @@ def _before(last: MapRunFolder, ends: Iterable[End]) -> dict[str, Any]:
     }
 
 
-_Again = tuple[str, Redriven]
-"""The JSON of a child's input, and who it is."""
-
-
-def _children(plan: Plan, ends: Iterable[End], destination: ObjectStore, now: str) -> Iterator[_Again]:
+def _children(plan: Plan, ends: Iterable[End], destination: ObjectStore, now: str) -> Iterator[KnownChild]:
     """The children that did not succeed: those that failed, then those that never started."""
     ended = [(end, _results(plan, end, destination)) for end in ends]
     for _, results in ended:
@@ -214,43 +207,10 @@ def _results(plan: Plan, end: End, destination: ObjectStore) -> MapRunResults:
     return MapRunResults(Manifest(plan.destination.bucket, plan.map_run.arn, files), destination)
 
 
-def _still_pending(end: End, pending: set[int], now: str) -> Iterator[_Again]:
+def _still_pending(end: End, pending: set[int], now: str) -> Iterator[KnownChild]:
     """Those that a redrive did not come to. Some had failed before it: they are who they were."""
     if not pending:
         return
     for child in redriven_children(end.partition, end.folder):
         if child.index in pending and (known := child.redriven) is not None:
             yield child.input_json.decode(), replace(known, date=now) if known.count else known
-
-
-def _spool(children: Iterator[_Again], store: ObjectStore, key: str, *, batched: bool) -> Layout:
-    """Write the children to the redrive's folder, a line each, and note where partitions may begin."""
-    boundaries = Boundaries()
-    number = items = offset = 0
-    with store.create(key) as writer:
-        buffer: list[bytes] = []
-        buffered = 0
-        for number, (text, redriven) in enumerate(children, 1):
-            if number - 1 == boundaries.next_child:
-                boundaries.add(Boundary(number - 1, items, offset, number))
-            size = len(loads(text)["Items"]) if batched else 1
-            line = dumps(
-                {
-                    "Count": redriven.count,
-                    "Date": redriven.date,
-                    "Input": text,
-                    "Items": size,
-                    "Name": redriven.name,
-                    "Start": redriven.start,
-                }
-            )
-            items += size
-            offset += len(line) + 1
-            buffer += (line, b"\n")
-            buffered += len(line)
-            if buffered > _BLOCK:
-                writer.write(b"".join(buffer))
-                buffer.clear()
-                buffered = 0
-        writer.write(b"".join(buffer))
-    return Layout(Source(SourceKind.CHILDREN), items, number, boundaries)

@@ -160,7 +160,8 @@ def test_clearing_one_partition_redrives_it_alone(stack: AirflowStack, tmp_path:
 
     def clear(*partitions: int) -> dict[str, Any]:
         effects.write_text("")
-        tasks = [*(("effect.run_partition", index) for index in partitions), "effect.write_results"]
+        tasks: list[str | tuple[str, int]] = [("effect.run_partition", index) for index in partitions]
+        tasks.append("effect.write_results")
         stack.api.clear("redriven_map", run_id, tasks)
         stack.wait("redriven_map", run_id, timeout=240)
         summary: dict[str, Any] = stack.api.xcom("redriven_map", run_id, "effect.write_results")
