@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
@@ -56,17 +58,31 @@ class Schedule:
         self.stale = stale
         self.chunk = chunk
         self.calls = 0
-        self.process = 0
         self.struck: list[Fault] = []
+        self._processes = itertools.count()
+        self._here = threading.local()
+        self._dead: set[int] = set()
 
-    def begin_process(self) -> None:
-        """What is opened from now on is opened by another process; whatever the earlier ones call raises Crash."""
-        with self._lock:
-            self.process += 1
+    @contextmanager
+    def process(self) -> Iterator[None]:
+        """What is opened in this block, in this thread, is of one process, which has ended after it."""
+        self._here.process = next(self._processes)
+        try:
+            yield
+        finally:
+            self._dead.add(self._here.process)
+
+    @property
+    def here(self) -> int:
+        """The process of this thread."""
+        return getattr(self._here, "process", -1)
+
+    def is_alive(self, process: int) -> bool:
+        return process not in self._dead
 
     def call(self, process: int, url: str, effect: Callable[[], T]) -> T:
         with self._lock:
-            if process != self.process:
+            if not self.is_alive(process):
                 raise Crash
             self.calls += 1
             fault = self._faults.pop(self.calls, None)
@@ -76,7 +92,7 @@ class Schedule:
             if fault is not None:
                 self.struck.append(fault)
             if fault is Fault.CRASH:
-                self.process += 1
+                self._dead.add(process)
                 raise Crash
         if fault is Fault.REFUSED:
             raise StorageUnavailable(url, "Slow Down")
@@ -86,8 +102,7 @@ class Schedule:
         if fault is Fault.LOST:
             raise StorageUnavailable(url, "the answer was lost")
         if fault is Fault.CRASH_AFTER:
-            with self._lock:
-                self.process += 1
+            self._dead.add(process)
             raise Crash
         return result
 
@@ -105,7 +120,7 @@ class FaultyStore:
     def __init__(self, store: ObjectStore, schedule: Schedule) -> None:
         self._store = store
         self._schedule = schedule
-        self._process = schedule.process
+        self._process = schedule.here
 
     @property
     def root(self) -> str:
