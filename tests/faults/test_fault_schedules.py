@@ -37,9 +37,31 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 CALLS = st.integers(1, 150)
+# What a map run and its redrive call, each of which may be the one that matters.
+PLACES = [
+    f"{method} {part}"
+    for methods, part in [
+        ("list delete put_if_absent", "attempts/"),
+        ("list delete put", "journal/"),
+        ("list put", "progress/"),
+        ("read put_if_absent", "partitions/"),
+        ("read put_if_absent", "stop.json"),
+        ("read put", "plan.json"),
+        ("read put", "summary.json"),
+        ("read put", "last.json"),
+        ("read put", "before.json"),
+        ("put", "manifest.json"),
+        ("create write close open stream", "children.jsonl"),
+        ("create write close open stream", "items.jsonl"),
+        ("create write close open stream read delete", "results/"),
+    ]
+    for method in methods.split()
+]
+FAULTS = st.sampled_from(list(Fault))
 SCHEDULES = st.builds(
     Schedule,
-    faults=st.dictionaries(CALLS, st.sampled_from(list(Fault)), max_size=12),
+    faults=st.dictionaries(CALLS, FAULTS, max_size=12),
+    aimed=st.dictionaries(st.tuples(st.sampled_from(PLACES), st.integers(1, 5)), FAULTS, max_size=12),
     outages=st.dictionaries(CALLS, st.integers(5, 40), max_size=2),
     stale=st.sampled_from([0, 0, 5, 30]),
     chunk=st.sampled_from([5, 64, 1 << 20]),
