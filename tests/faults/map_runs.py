@@ -68,6 +68,8 @@ class Case:
     in_place: bool = False
     exported: bool = True
     jsonl: bool = False
+    patient: bool = True
+    """Whether a call is tried again."""
     small_blocks: bool = False
     """Whether results are handed on after each few children, and the journal is soon full."""
     at_once: bool = False
@@ -112,6 +114,7 @@ class Run:
     """How long a child takes."""
 
     def __post_init__(self) -> None:
+        self.connections = Connections(retry_seconds=0.02 if self.case.patient else 0)
         self.memory.store(SOURCE, "".join(f"{item}\n" for item in range(self.case.items)).encode())
 
     # -- the tasks
@@ -190,16 +193,16 @@ class Run:
             self.definition(self.case.bad),
             name="dag.map",
             storage=STORAGE,
-            connections=CONNECTIONS,
+            connections=self.connections,
             run_input=UNSET if self.case.in_place else list(range(self.case.items)),
             partitions=self.case.partitions,
             at_once=1,
         )
-        LastMapRun(STORAGE, CONNECTIONS).remember(plan, "the same")
+        LastMapRun(STORAGE, self.connections).remember(plan, "the same")
         return folder.url, plan
 
     def _go_on(self) -> tuple[str, Plan] | None:
-        last = LastMapRun(STORAGE, CONNECTIONS)
+        last = LastMapRun(STORAGE, self.connections)
         found = last.go_on("the same", partitions=self.case.partitions, at_once=1, one_child_each=False)
         return None if found is None else (found[0].url, found[1])
 
@@ -210,10 +213,10 @@ class Run:
         try:
             run_partition(
                 definition,
-                MapRunFolder(open_folder(url, CONNECTIONS)),
+                MapRunFolder(open_folder(url, self.connections)),
                 index,
-                invocation_factory(definition, CONNECTIONS),
-                CONNECTIONS,
+                invocation_factory(definition, self.connections),
+                self.connections,
                 checkpoint_seconds=0.003,
             )
         finally:
@@ -222,8 +225,8 @@ class Run:
                 assert again == [], "what was recorded does not run again"
 
     def _write_results(self, url: str, plan: Plan) -> MapRunSummary:
-        folder = MapRunFolder(open_folder(url, CONNECTIONS))
-        return write_results(folder, open_folder(plan.destination.root, CONNECTIONS))
+        folder = MapRunFolder(open_folder(url, self.connections))
+        return write_results(folder, open_folder(plan.destination.root, self.connections))
 
     # -- what is really there
 
@@ -296,9 +299,6 @@ class Run:
                     json.dumps({"done": one}) for one in case.inputs
                 )
         return ended
-
-
-CONNECTIONS = Connections(retry_seconds=0.02)
 
 
 @contextmanager

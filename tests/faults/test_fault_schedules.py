@@ -30,6 +30,7 @@ def cases(draw: st.DrawFn) -> Case:
         in_place=draw(st.booleans()),
         exported=draw(st.booleans()),
         jsonl=draw(st.booleans()),
+        patient=draw(st.booleans()),
         small_blocks=draw(st.booleans()),
         at_once=draw(st.booleans()),
         twice=draw(st.sampled_from([False, False, True])),
