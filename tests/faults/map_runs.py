@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 STORAGE = "file:///faults/runs"
 SOURCE = "file:///faults/data/items.jsonl"
-_MOST_ATTEMPTS = 60
+_MOST_ATTEMPTS = 500
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +69,28 @@ SCHEDULES = st.builds(
     stale=st.sampled_from([0, 0, 5, 30]),
     chunk=st.sampled_from([5, 64, 1 << 20]),
 )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_call_that_may_matter(place: str) -> None:
+    """One fault at a time: each kind, the first and the second time that it is called."""
+    struck = 0
+    for fault, time, patient in itertools.product(Fault, (1, 2), (True, False)):
+        case = Case(
+            12, frozenset([2, 9]), batch=2, partitions=2, small_blocks=True,
+            patient=patient, in_place=patient, exported=not patient,
+        )  # fmt: skip
+        schedule = Schedule(aimed={(place, time): fault})
+        with faulty(case, schedule) as run:
+            run.seconds = 0.004  # long enough for checkpoints
+            summary = run.to_its_end()
+            assert summary.status == "FAILED"
+            run.check(summary, case.bad)
+            redriven = run.redriven()
+            assert redriven is not None and redriven.status == "SUCCEEDED"
+            run.check(redriven, case.still_bad)
+        struck += len(schedule.struck)
+    assert struck >= len(Fault), "the place is right"
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
