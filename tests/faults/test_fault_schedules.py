@@ -82,7 +82,7 @@ def test_each_call_that_may_matter(place: str) -> None:
         )  # fmt: skip
         schedule = Schedule(aimed={(place, time): fault})
         with faulty(case, schedule) as run:
-            run.seconds = 0.004  # long enough for checkpoints
+            run.seconds = 0.002  # long enough for checkpoints
             summary = run.to_its_end()
             assert summary.status == "FAILED"
             run.check(summary, case.bad)
