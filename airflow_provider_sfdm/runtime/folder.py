@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from ..core.counters import Counts
 from ..core.json import dumps, loads
-from ..storage.base import ObjectNotFound, ObjectStore
+from ..storage.base import ObjectNotFound, ObjectStore, StorageError
 from .stop import StopReason
 
 PLAN = "plan.json"
@@ -81,7 +81,11 @@ class MapRunFolder:
         self.store.put(key, dumps(content))
 
     def read(self, key: str) -> dict[str, Any]:
-        content: dict[str, Any] = loads(self.store.read(key))
+        data = self.store.read(key)
+        try:
+            content: dict[str, Any] = loads(data)
+        except ValueError as error:
+            raise StorageError(self.store.shown(key), f"it was not written whole: {error}") from error
         return content
 
     def find(self, key: str) -> dict[str, Any] | None:

@@ -76,7 +76,9 @@ def _boto3_client(connection: str | None) -> S3Client:
     from botocore.config import Config
 
     session = boto3.session.Session(profile_name=connection)
-    return session.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))
+    # Few attempts: the store tries again, too, and a server that hangs takes a whole read timeout for each.
+    config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+    return session.client("s3", config=config)
 
 
 def _boto3_lambda_client(config: Config) -> LambdaClient:

@@ -24,8 +24,8 @@ RETRY_SECONDS = 60.0
 """How long a call that does not get through is tried again, unless ``Connections.retry_seconds`` says otherwise."""
 # A wait is anything up to 0.5, 1, 2, 4, … seconds: partitions that fail together do not come back together.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-# Large reads pass by the buffer; many small ones are served from it.
-_STREAM_BUFFER, _SEEKABLE_BUFFER = 1 << 20, 8192
+# Each step through here costs some microseconds. What is sought in is read in small pieces.
+_STREAM_BUFFER, _SEEKABLE_BUFFER = 1 << 18, 8192
 
 
 class _Patience:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ from airflow_provider_sfdm import storage as storage_package
 from airflow_provider_sfdm.core.manifest import Manifest
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.core.values import UNSET
+from airflow_provider_sfdm.runtime import journal, result_files
 from airflow_provider_sfdm.runtime.checkpoint import Checkpoint
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
@@ -47,7 +49,7 @@ T = TypeVar("T")
 
 STORAGE = "file:///faults/runs"
 SOURCE = "file:///faults/data/items.jsonl"
-_MOST_ATTEMPTS = 60
+_MOST_ATTEMPTS = 500
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,14 @@ class Case:
     in_place: bool = False
     exported: bool = True
     jsonl: bool = False
+    patient: bool = True
+    """Whether a call is tried again."""
+    small_blocks: bool = False
+    """Whether results are handed on after each few children, and the journal is soon full."""
+    at_once: bool = False
+    """Whether the partitions run at the same time."""
+    twice: bool = False
+    """Whether there is another attempt at each partition, whose worker was taken for lost."""
 
     @property
     def inputs(self) -> list[Any]:
@@ -104,6 +114,7 @@ class Run:
     """How long a child takes."""
 
     def __post_init__(self) -> None:
+        self.connections = Connections(retry_seconds=0.02 if self.case.patient else 0)
         self.memory.store(SOURCE, "".join(f"{item}\n" for item in range(self.case.items)).encode())
 
     # -- the tasks
@@ -119,22 +130,29 @@ class Run:
         return None if found is None else self._partitions_and_results(*found, self.case.still_bad)
 
     def _partitions_and_results(self, folder: str, plan: Plan, bad: frozenset[int]) -> MapRunSummary:
-        for partition in plan.partitions:
-            self._until_it_succeeds(partial(self._attempt, folder, plan, partition.index, bad))
+        attempts = [partial(self._attempt, folder, plan, partition.index, bad) for partition in plan.partitions]
+        tasks = [partial(self._until_it_succeeds, attempt) for attempt in attempts]
+        if self.case.twice:
+            tasks += [partial(self._until_it_succeeds, attempt, 1) for attempt in attempts]
+        with ThreadPoolExecutor(len(tasks) if self.case.at_once or self.case.twice else 1) as pool:
+            for done in [pool.submit(task) for task in tasks][: len(attempts)]:
+                done.result()
         return self._until_it_succeeds(lambda: self._write_results(folder))
 
-    def _until_it_succeeds(self, task: Callable[[], T]) -> T:
-        for _ in range(_MOST_ATTEMPTS):
+    def _until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
+        for _ in range(most):
             self.attempts += 1
-            self.schedule.begin_process()
             try:
-                return task()
+                with self.schedule.process():
+                    return task()
             except (Crash, StorageError, PartitionStopped):
                 continue
             except StatesError as error:
                 if not isinstance(error.__cause__, StorageError):
                     raise
-        raise AssertionError(f"{_MOST_ATTEMPTS} attempts were not enough")
+        if most == _MOST_ATTEMPTS:
+            raise AssertionError(f"{most} attempts were not enough")
+        raise Crash
 
     def definition(self, bad: frozenset[int]) -> DistributedMap:
         case = self.case
@@ -149,10 +167,10 @@ class Run:
         )
 
     def _function(self, bad: frozenset[int]) -> Any:
-        process = self.schedule.process
+        process = self.schedule.here
 
         def outcome(child_input: Any) -> Any:
-            if process == self.schedule.process:  # a dead process runs nothing
+            if self.schedule.is_alive(process):  # a dead process runs nothing
                 self.calls.append(child_input)
             if self.case.fails(child_input, bad):
                 raise ValueError(str(child_input))
@@ -175,16 +193,16 @@ class Run:
             self.definition(self.case.bad),
             name="dag.map",
             storage=STORAGE,
-            connections=CONNECTIONS,
+            connections=self.connections,
             run_input=UNSET if self.case.in_place else list(range(self.case.items)),
             partitions=self.case.partitions,
             at_once=1,
         )
-        LastMapRun(STORAGE, CONNECTIONS).remember(plan, "the same")
+        LastMapRun(STORAGE, self.connections).remember(plan, "the same")
         return folder.url, plan
 
     def _go_on(self) -> tuple[str, Plan] | None:
-        last = LastMapRun(STORAGE, CONNECTIONS)
+        last = LastMapRun(STORAGE, self.connections)
         found = last.go_on("the same", partitions=self.case.partitions, at_once=1, one_child_each=False)
         return None if found is None else (found[0].url, found[1])
 
@@ -195,20 +213,20 @@ class Run:
         try:
             run_partition(
                 definition,
-                MapRunFolder(open_folder(url, CONNECTIONS)),
+                MapRunFolder(open_folder(url, self.connections)),
                 index,
-                invocation_factory(definition, CONNECTIONS),
-                CONNECTIONS,
+                invocation_factory(definition, self.connections),
+                self.connections,
                 checkpoint_seconds=0.003,
             )
         finally:
-            if not self.schedule.stale:
+            if not (self.schedule.stale or self.case.twice):
                 again = [one for one in self.calls[begun:] if json.dumps(one) in recorded]
                 assert again == [], "what was recorded does not run again"
 
     def _write_results(self, url: str) -> MapRunSummary:
-        folder = MapRunFolder(open_folder(url, CONNECTIONS))
-        return write_results(folder, CONNECTIONS)
+        folder = MapRunFolder(open_folder(url, self.connections))
+        return write_results(folder, self.connections)
 
     # -- what is really there
 
@@ -283,9 +301,6 @@ class Run:
         return ended
 
 
-CONNECTIONS = Connections(retry_seconds=0.02)
-
-
 @contextmanager
 def faulty(case: Case, schedule: Schedule) -> Iterator[Run]:
     """A map run in a world where file:// is in memory, and follows the schedule."""
@@ -305,4 +320,7 @@ def faulty(case: Case, schedule: Schedule) -> Iterator[Run]:
         patch.setattr(retrying, "_FIRST_WAIT", 0.0005)
         patch.setattr(retrying, "_LONGEST_WAIT", 0.002)
         patch.setattr(threading, "excepthook", tell)
+        if case.small_blocks:
+            patch.setattr(result_files, "_BLOCK_BYTES", 500)
+            patch.setattr(journal, "_MAX_BYTES", 2_000)
         yield run

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,17 +32,65 @@ def cases(draw: st.DrawFn) -> Case:
         in_place=draw(st.booleans()),
         exported=draw(st.booleans()),
         jsonl=draw(st.booleans()),
+        patient=draw(st.booleans()),
+        small_blocks=draw(st.booleans()),
+        at_once=draw(st.booleans()),
+        twice=draw(st.sampled_from([False, False, True])),
     )
 
 
 CALLS = st.integers(1, 150)
+# What a map run and its redrive call, each of which may be the one that matters.
+PLACES = [
+    f"{method} {part}"
+    for methods, part in [
+        ("list delete put_if_absent", "attempts/"),
+        ("list delete put", "journal/"),
+        ("list put", "progress/"),
+        ("read put_if_absent", "partitions/"),
+        ("read put_if_absent", "stop.json"),
+        ("read put", "plan.json"),
+        ("read put", "summary.json"),
+        ("read put", "last.json"),
+        ("read put", "before.json"),
+        ("put", "manifest.json"),
+        ("create write close open stream", "children.jsonl"),
+        ("create write close open stream", "items.jsonl"),
+        ("create write close open stream read delete", "results/"),
+    ]
+    for method in methods.split()
+]
+FAULTS = st.sampled_from(list(Fault))
 SCHEDULES = st.builds(
     Schedule,
-    faults=st.dictionaries(CALLS, st.sampled_from(list(Fault)), max_size=12),
+    faults=st.dictionaries(CALLS, FAULTS, max_size=12),
+    aimed=st.dictionaries(st.tuples(st.sampled_from(PLACES), st.integers(1, 5)), FAULTS, max_size=12),
     outages=st.dictionaries(CALLS, st.integers(5, 40), max_size=2),
     stale=st.sampled_from([0, 0, 5, 30]),
     chunk=st.sampled_from([5, 64, 1 << 20]),
 )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_call_that_may_matter(place: str) -> None:
+    """One fault at a time: each kind, the first and the second time that it is called."""
+    struck = 0
+    for fault, time, patient in itertools.product(Fault, (1, 2), (True, False)):
+        case = Case(
+            12, frozenset([2, 9]), batch=2, partitions=2, small_blocks=True,
+            patient=patient, in_place=patient, exported=not patient,
+        )  # fmt: skip
+        schedule = Schedule(aimed={(place, time): fault})
+        with faulty(case, schedule) as run:
+            run.seconds = 0.002  # long enough for checkpoints
+            summary = run.to_its_end()
+            assert summary.status == "FAILED"
+            run.check(summary, case.bad)
+            redriven = run.redriven()
+            assert redriven is not None and redriven.status == "SUCCEEDED"
+            run.check(redriven, case.still_bad)
+        struck += len(schedule.struck)
+    assert struck >= len(Fault), "the place is right"
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))

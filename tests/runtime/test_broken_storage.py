@@ -112,6 +112,22 @@ def test_a_source_out_of_reach_while_planning_can_be_told_from_bad_data(broken: 
     assert isinstance(caught.value.__cause__, StorageError)
 
 
+def test_an_end_that_was_not_written_whole_is_none(tmp_path: Path) -> None:
+    """As a file system without hard links may leave it, when a process is killed in that moment."""
+    planned = PlannedMap(tmp_path, echo, [1, 2], 1)
+    planned.run(0)
+    store, key = planned.folder.store, "partitions/00000.json"
+    whole = store.read(key)
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        store.put(key, whole[:size])
+        for step in (lambda: planned.run(0), planned.finish):
+            with pytest.raises(StorageError, match=r"partitions/00000.json: it was not written whole"):
+                step()
+    store.delete(key)
+    planned.run(0)
+    assert inputs(planned.finish()) == [1, 2]
+
+
 def test_storage_that_cannot_be_written(broken: Break, tmp_path: Path) -> None:
     for key in ("plan.json", "items.jsonl"):
         broken("put" if key == "plan.json" else "create", key, 1)

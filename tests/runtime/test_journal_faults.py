@@ -277,3 +277,15 @@ class TestFilesOfAttempts:
             planned.attempt()
         assert planned.attempt(breaking(0, [])).executions.succeeded == ITEMS
         assert sorted(ended(planned)) == ALL
+
+
+@pytest.mark.parametrize("shown", [[], [0]])
+def test_a_listing_that_does_not_show_the_attempt_yet(
+    shown: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on: its own mark is there, whatever the listing says."""
+    planned = Planned(tmp_path, str)
+    for _ in shown:
+        planned.folder.begin_attempt(0)
+    monkeypatch.setattr(MapRunFolder, "newest_attempt", lambda self, partition: shown[-1] if shown else None)
+    assert planned.attempt(slowly(str)).executions.succeeded == ITEMS

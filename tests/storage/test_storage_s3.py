@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from airflow_provider_sfdm.storage import s3_streams
 from airflow_provider_sfdm.storage.base import (
@@ -305,6 +305,34 @@ def test_a_conflict_is_tried_again(
     monkeypatch.setattr(client, "put_object", conflict_at_first)
     assert store.put_if_absent("k", b"1")
     assert len(waits) == 2
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_an_upload_that_is_not_there_any_more(
+    completed: bool, client: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    """It was completed and the answer got lost, or somebody has aborted it."""
+    store, complete, calls = RetryingStore(S3Store(client, bucket)), client.complete_multipart_upload, [0]
+
+    def lose_the_answer(**arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 1:
+            if completed:
+                complete(**arguments)
+            raise ConnectionClosedError(endpoint_url="https://s3")
+        answer: Any = {"Error": {"Code": "NoSuchUpload"}}
+        raise ClientError(answer, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(client, "complete_multipart_upload", lose_the_answer)
+    writer = store.create("k")
+    writer.write(bytes(9 * MIB))
+    if completed:
+        writer.close()
+        assert store.read("k") == bytes(9 * MIB)
+    else:
+        with pytest.raises(StorageError, match="NoSuchUpload"):
+            writer.close()
+    assert (calls, len(waits)) == ([2], 1)
 
 
 def test_a_listing_shows_what_s3_gives(client: S3Client, bucket: str) -> None:
