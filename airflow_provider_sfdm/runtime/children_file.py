@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..core.json import dumps, loads
-from ..core.records import Redriven
+from ..core.records import Redriven, Resume
 from ..storage.base import ObjectStore
 from .boundaries import Boundaries, Boundary
 from .plan import Source, SourceKind
 from .planning import Layout
 
-KnownChild = tuple[str, Redriven]
-"""The JSON of a child's input, and who it is."""
+
+class KnownChild(NamedTuple):
+    """The JSON of a child's input, who it is, and where it goes on if not at its beginning."""
+
+    text: str
+    redriven: Redriven
+    resume: Resume | None = None
+
+
 _BLOCK = 256 * 1024
 
 
@@ -26,20 +34,19 @@ def write_children(children: Iterator[KnownChild], store: ObjectStore, key: str,
     with store.create(key) as writer:
         buffer: list[bytes] = []
         buffered = 0
-        for number, (text, redriven) in enumerate(children, 1):
+        for number, (text, redriven, resume) in enumerate(children, 1):
             if number - 1 == boundaries.next_child:
                 boundaries.add(Boundary(number - 1, items, offset, number))
             size = _items_in(text) if batched else 1
-            line = dumps(
-                {
-                    "Count": redriven.count,
-                    "Date": redriven.date,
-                    "Input": text,
-                    "Items": size,
-                    "Name": redriven.name,
-                    "Start": redriven.start,
-                }
-            )
+            content = {
+                "Count": redriven.count,
+                "Date": redriven.date,
+                "Input": text,
+                "Items": size,
+                "Name": redriven.name,
+                "Start": redriven.start,
+            }
+            line = dumps(content if resume is None else {**content, "Resume": resume.to_dict()})
             items += size
             offset += len(line) + 1
             buffer += (line, b"\n")

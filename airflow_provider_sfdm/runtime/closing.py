@@ -33,7 +33,13 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
     journal = Journal(folder, index, math.inf, StopSignal())
     destination = open_folder(plan.destination.root, connections)
     files = ResultFiles(
-        destination, plan.result_folder, plan.destination.output_type, index, len(plan.partitions), journal.attempt
+        destination,
+        plan.result_folder,
+        plan.destination.output_type,
+        index,
+        len(plan.partitions),
+        journal.attempt,
+        map_run=folder.store,
     )
     recorder = Recorder(plan, partition, files, before=before)
     sent = stored = False

@@ -55,7 +55,7 @@ def _children(results: MapRunResults, map_run: MapRunName) -> Iterator[KnownChil
     number = 0
     for status, found in (("FAILED", results.failed()), ("PENDING", results.pending())):
         for position, result in enumerate(found):
-            yield _input_of(result, status, position), Redriven(map_run.child_name(number))
+            yield KnownChild(_input_of(result, status, position), Redriven(map_run.child_name(number)))
             number += 1
 
 

@@ -13,6 +13,7 @@
         partitions/<n>.json     how partition n ended: counters, result files
         slots/, claims/, …      who is in flight, where children are no tasks of ours: see slots.py
         nested/                 map runs that children began themselves, each a folder like this one
+        resume/                 where children that are states, and failed, would go on
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
         cleared/<n>.json        that partition n, cleared by itself, runs again in this redrive: see cleared.py

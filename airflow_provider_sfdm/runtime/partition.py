@@ -168,6 +168,7 @@ class _Running:
             partition.index,
             len(plan.partitions),
             attempt,
+            map_run=folder.store,
         )
         self.recorder = Recorder(plan, partition, self._files, journal, before=before)
         self._journal = journal

@@ -11,7 +11,7 @@ from ..core.decoding import csv, jsonl
 from ..core.errors import ItemReaderFailed
 from ..core.json import dumps, loads
 from ..core.paths import Scope
-from ..core.records import Redriven
+from ..core.records import Redriven, Resume
 from ..core.selector import compile_selector
 from ..storage import Connections, open_object
 from ..storage.base import AccessDenied, ObjectChanged, ObjectNotFound
@@ -133,7 +133,8 @@ def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Ch
             found = loads(line)
             input_json = found["Input"].encode()
             redriven = Redriven(found["Name"], found["Count"], found["Date"], found["Start"])
-            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven)
+            resume = Resume.from_dict(found.get("Resume"))
+            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven, resume=resume)
 
 
 def _child(plan: Plan, index: int, batch: list[bytes]) -> Child:

@@ -18,7 +18,7 @@ from .failure_log import FailureLog
 from .journal import Journal
 from .order import InOrder
 from .plan import Partition, Plan
-from .result_files import ResultFiles
+from .result_files import RESUME, ResultFiles
 
 
 class Recorder:
@@ -49,6 +49,7 @@ class Recorder:
         self._files = files
         self._journal = journal
         self._transformation = plan.destination.transformation
+        self._map_run = plan.map_run
         self._records = RecordFormat(plan.map_run, express=plan.express)
         self._keeps_records = self._transformation is Transformation.NONE
         self._order: InOrder[Results] = InOrder(self._write, partition.first_child)
@@ -192,7 +193,11 @@ class Recorder:
             error=outcome.error, cause=outcome.cause, redriven=child.redriven,
         )  # fmt: skip
         # AWS: failed children are always written as NONE records, in the state output too.
-        return (*entries, ("FAILED", (self._records.record(ended),)))
+        entries = (*entries, ("FAILED", (self._records.record(ended),)))
+        if child.failed_at is None:
+            return entries
+        point = {"Name": child.name(self._map_run), **child.failed_at.to_dict()}
+        return (*entries, (RESUME, (dumps(point),)))
 
     def _success(
         self, child: Child, input_json: bytes, outcome: Outcome, output_json: bytes
@@ -210,7 +215,8 @@ class Recorder:
     def _write(self, entries: Results | Runs) -> None:
         for status, elements in entries:
             self._files.of(status).add(elements)
-            self._add_to_output(elements)
+            if status != RESUME:
+                self._add_to_output(elements)
             if self._journal is not None:
                 self._unstored.add(status, elements)
 

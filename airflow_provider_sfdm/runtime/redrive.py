@@ -16,8 +16,9 @@ from typing import Any
 
 from ..core.counters import MapRunStatus, counted
 from ..core.errors import DataLimitExceeded
+from ..core.json import loads
 from ..core.manifest import STATUSES, Manifest, ResultFile
-from ..core.records import Redriven, timestamp
+from ..core.records import Redriven, Resume, timestamp
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectStore
 from .children_file import KnownChild, write_children
@@ -29,6 +30,7 @@ from .folder import BEFORE, CHILDREN, PLAN, SUMMARY, MapRunFolder
 from .limits import limits_of
 from .plan import Plan, Source, SourceKind
 from .reading import redriven_children
+from .result_files import RESUME
 from .results import MapRunResults
 
 log = logging.getLogger(__name__)
@@ -183,12 +185,17 @@ def _before(last: MapRunFolder, ends: Iterable[End]) -> dict[str, Any]:
 def _children(plan: Plan, ends: Iterable[End], destination: ObjectStore, now: str) -> Iterator[KnownChild]:
     """The children that did not succeed: those that failed, then those that never started."""
     ended = [(end, _results(plan, end, destination)) for end in ends]
-    for _, results in ended:
+    for end, results in ended:
+        points = _resume_points(end)
+        point = next(points, None)
         for result in results.failed():
             record = result.record or {}
+            name, resume = str(record["Name"]), None
+            if point is not None and point["Name"] == name:
+                resume, point = Resume.from_dict(point), next(points, None)
             # Recorded: a STANDARD child goes on being the one it was, an EXPRESS one starts anew under its name.
             start = None if plan.express else str(record["StartDate"])
-            yield record["Input"], Redriven(str(record["Name"]), int(record["RedriveCount"]) + 1, now, start)
+            yield KnownChild(record["Input"], Redriven(name, int(record["RedriveCount"]) + 1, now, start), resume)
     for end, results in ended:
         indexes = (index for first, number in end.content["pending"] for index in range(first, first + number))
         if end.redrive:
@@ -196,7 +203,15 @@ def _children(plan: Plan, ends: Iterable[End], destination: ObjectStore, now: st
             continue
         # Their records have no names: these are some that no child of the map run has had.
         for index, result in zip(indexes, results.pending(), strict=True):
-            yield (result.record or {})["Input"], Redriven(plan.map_run.child_name(plan.items + 1 + index))
+            redriven = Redriven(plan.map_run.child_name(plan.items + 1 + index))
+            yield KnownChild((result.record or {})["Input"], redriven)
+
+
+def _resume_points(end: End) -> Iterator[dict[str, Any]]:
+    """Where children that are states have failed: those that know, in the order of the FAILED records."""
+    for file in end.content["files"].get(RESUME, ()):
+        with end.folder.store.open(file["Key"]) as lines:
+            yield from map(loads, lines)
 
 
 def _results(plan: Plan, end: End, destination: ObjectStore) -> MapRunResults:
@@ -213,4 +228,5 @@ def _still_pending(end: End, pending: set[int], now: str) -> Iterator[KnownChild
         return
     for child in redriven_children(end.partition, end.folder):
         if child.index in pending and (known := child.redriven) is not None:
-            yield child.input_json.decode(), replace(known, date=now) if known.count else known
+            again = replace(known, date=now) if known.count else known
+            yield KnownChild(child.input_json.decode(), again, child.resume)
