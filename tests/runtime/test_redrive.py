@@ -262,6 +262,13 @@ class TestWhatCannotBeRedriven:
         with pytest.raises(NotRedrivable, match="has succeeded"):
             again(tmp_path, summary, Orders())
 
+    def test_what_was_redriven_a_thousand_times(self, tmp_path: Path) -> None:
+        summary = run(tmp_path, Orders(1), given=[0, 1])
+        plan = tmp_path / "runs" / _uuid(summary) / "plan.json"
+        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"redrive_count": 1000}))
+        with pytest.raises(NotRedrivable, match="1,000 times, the most that AWS allows"):
+            again(tmp_path, summary, Orders())
+
     def test_items_that_could_not_be_read(self, tmp_path: Path) -> None:
         lines = [json.dumps({"id": number}) for number in range(50)]
         url = put(tmp_path / "in.csv", "\n".join(["id", *map(str, range(50))]))
