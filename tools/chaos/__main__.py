@@ -3,8 +3,8 @@
 Usage: python -m tools.chaos [--trials 40] [--items 100000] [--executor local|celery|both] [--seed N] [--short]
 
 A trial is one map run over the items, in a real Airflow (scheduler, PostgreSQL, S3 from a server; CeleryExecutor with
-a broker and two workers). Exits with 1 when a child has no record, or more than one, or when results or counters
-differ from those of an undisturbed run.
+a broker and two workers). Exits with 1 when a child has no record, or more than one, when results or counters differ
+from those of an undisturbed run, or when more than a few seconds of finished work were repeated.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from random import Random
 from tools.processes import signals_as_exit
 
 from . import report
+from .killing import plan
 from .trials import Job, Outcome, Trials
 from .world import EXECUTORS, airflow
 
@@ -33,7 +34,6 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=3, help="trials that run at the same time; default: 3")
     parser.add_argument("--seed", type=int, help="of the kills; default: another one each time, which is printed")
     parser.add_argument("--short", action="store_true", help="4 trials of 10,000 items")
-    parser.add_argument("--keep", action="store_true", help="keep logs and data")
     arguments = parser.parse_args()
     if arguments.short:
         arguments.trials, arguments.items = 4, 10_000
@@ -41,27 +41,24 @@ def main() -> int:
     names = list(EXECUTORS) if arguments.executor == "both" else [arguments.executor]
     print(f"seed {seed}", flush=True)
     found: dict[str, tuple[Sequence[Outcome], float]] = {}
-    failed = False
     for number, name in enumerate(names):
         # What cannot be divided goes to the last.
         trials = (arguments.trials + number) // len(names)
         began = time.monotonic()
         home = Path(tempfile.mkdtemp(prefix=f"sfdm-chaos-{name}-"))
-        print(f"{EXECUTORS[name]}: {trials} trials of {arguments.items:,} items", flush=True)
+        print(f"{EXECUTORS[name]}: {trials} trials of {arguments.items:,} items; logs and data: {home}", flush=True)
         with airflow(EXECUTORS[name], home) as world:
+            random = Random(f"{seed} {name}")
             job = Job(world.write_items(arguments.items), arguments.items)
-            outcomes = Trials(world, job, Random(f"{seed} {name}")).run(
-                trials, arguments.at_once, lambda outcome: print(report.line(outcome), flush=True)
+            plans = (plan(random, workers=world.workers) for _ in range(trials))
+            outcomes = Trials(world, job, random).run(
+                plans, arguments.at_once, lambda outcome: print(report.line(outcome), flush=True)
             )
         found[EXECUTORS[name]] = (outcomes, (time.monotonic() - began) / 60)
-        bad = any(outcome.failed for outcome in outcomes)
-        failed = failed or bad
-        if bad or arguments.keep:
-            print(f"logs and data: {home}", flush=True)
-        else:
+        if not any(outcome.failed for outcome in outcomes):
             shutil.rmtree(home)
     print(f"\n{report.table(found)}")
-    return 1 if failed else 0
+    return 1 if any(outcome.failed for outcomes, _ in found.values() for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _HEAD = (
     "other results",
     "repeated children",
     "seconds of work repeated",
-    "most by one process",
+    "of them at most by one process",
     "minutes",
 )
 

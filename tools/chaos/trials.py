@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 from tools.airflow_api import DagRun
 
 from .effects import Effects, Repeated
-from .killing import Kill, carry_out, plan
+from .killing import Kill, carry_out
 from .results import Results
-from .world import BUCKET, World
+from .world import BUCKET, CHECKPOINT_SECONDS, World, value
 
 DAG = "chaos"
 TASK = "effect.write_results"
 POLL_SECONDS = 0.3
 # An undisturbed run takes a tenth of it.
 PATIENCE_SECONDS = 600.0
+# What a killed process may have done in vain: what it had not stored yet. What is taken for lost and runs on looks once
+# in so long whether it is; the rest is for a storage and a machine that are busy.
+REPEATED_SECONDS = 5 * CHECKPOINT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class Job:
     def children(self) -> int:
         """How many child executions that makes."""
         return -(-self.items // self.batch)
+
+    def expected(self, child: int) -> Mapping[str, int] | None:
+        """A child's output; None where it fails."""
+        numbers = range(child * self.batch, min((child + 1) * self.batch, self.items))
+        return None if child % 50 == 7 else {"first": numbers[0], "sum": sum(map(value, numbers))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """Whether the trial showed a fault."""
-        return bool(self.lost or self.duplicated or self.differences)
+        too_much = max(self.repeated.seconds, default=0.0) > REPEATED_SECONDS
+        return bool(self.lost or self.duplicated or self.differences or too_much)
 
 
 @dataclass(slots=True)
@@ -74,15 +83,15 @@ class Trials:
         self._random = random
         self._reference: Results | None = None
 
-    def run(self, number: int, at_once: int, on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
-        """Run one map in peace, then ``number`` trials, ``at_once`` of them at the same time."""
+    def run(self, plans: Iterable[list[Kill]], at_once: int, on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+        """Run one map in peace, then a trial for each plan, ``at_once`` of them at the same time."""
         first = self._begin(0, [])
         while not (run := self._state(first)).ended:
             self._check_time(first, run)
             time.sleep(POLL_SECONDS)
         self._reference = self._results(first)
         self._check_reference(self._reference)
-        waiting = (self._begin(one, plan(self._random, workers=self._world.workers)) for one in range(1, number + 1))
+        waiting = (self._begin(number, kills) for number, kills in enumerate(plans, 1))
         outcomes = []
         for outcome in self._all(waiting, at_once):
             on_outcome(outcome)
@@ -140,11 +149,12 @@ class Trials:
 
     def _check_reference(self, reference: Results) -> None:
         """An undisturbed run that is wrong would prove nothing."""
-        job, failing = self._job, [child for child in range(self._job.children) if child % 50 == 7]
-        found = sorted(child for child, record in reference.records.items() if record[0] == "FAILED")
+        children = range(self._job.children)
+        outputs = {child: record[2] for child, record in reference.records.items()}
+        wrong = [child for child in children if outputs.get(child) != self._job.expected(child)]
         counts = reference.counters["itemCounts"]
-        if reference.lost(job.children) or reference.duplicated or found != failing or counts["total"] != job.items:
-            raise RuntimeError(f"the undisturbed run is not what it should be: {reference.counters}")
+        if wrong or reference.lost(len(children)) or reference.duplicated or counts["total"] != self._job.items:
+            raise RuntimeError(f"the undisturbed run is not what it should be: {reference.counters}, {wrong[:3]}")
 
     def _outcome(self, trial: _Trial) -> Outcome:
         assert self._reference is not None

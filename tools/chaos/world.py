@@ -30,6 +30,11 @@ NOTICED_SOON = {
 }
 
 
+def value(number: int) -> int:
+    """What is in the item of a number, besides that."""
+    return number * 7919 % 1009
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A running Airflow, its S3 server, and the folder in which children note what they did."""
@@ -52,7 +57,7 @@ class World:
     def write_items(self, number: int) -> str:
         """Store so many items and return their URL."""
         key = f"items-{number}.jsonl"
-        lines = (json.dumps({"number": one, "value": one * 7919 % 1009}) for one in range(number))
+        lines = (json.dumps({"number": one, "value": value(one)}) for one in range(number))
         self.s3.client().put_object(Bucket=BUCKET, Key=key, Body="".join(f"{line}\n" for line in lines).encode())
         return f"s3://{BUCKET}/{key}"
 
