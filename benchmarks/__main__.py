@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import concurrency, dag, listing, memory, reading, report, runtime, states
+from . import concurrency, dag, listing, load, memory, reading, report, runtime, states
 from .harness import DATA, Row
 
 GROUPS: dict[str, Callable[[bool], list[Row]]] = {
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[bool], list[Row]]] = {
     "listing": listing.run,
     "states": states.run,
     "dag": dag.run,
+    "load": load.run,
 }
 
 
