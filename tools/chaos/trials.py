@@ -31,7 +31,7 @@ class Job:
     source: str
     items: int
     batch: int = 25
-    milliseconds: int = 15
+    milliseconds: int = 20
 
     @property
     def children(self) -> int:

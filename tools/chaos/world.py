@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy
+
 from airflow_provider_sfdm.storage import Connections
 from tools import servers
 from tools.airflow_stack import AirflowStack
@@ -62,6 +64,18 @@ class World:
         return f"s3://{BUCKET}/{key}"
 
 
+def _end_idle_transactions(database: str) -> None:
+    """Let nobody hold locks for long who does nothing.
+
+    LocalExecutor's workers are forks of the scheduler and keep its connections open when that is killed alone: the DAG
+    runs that it had locked would not be scheduled any more, by no scheduler.
+    """
+    engine = sqlalchemy.create_engine(database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("alter role current_user set idle_in_transaction_session_timeout = '15s'"))
+    engine.dispose()
+
+
 @contextmanager
 def airflow(executor: str, home: Path, *, parallelism: int = 4) -> Iterator[World]:
     """Start everything in ``home``, a new folder."""
@@ -76,6 +90,7 @@ def airflow(executor: str, home: Path, *, parallelism: int = 4) -> Iterator[Worl
         s3 = started.enter_context(servers.s3_server(folder("s3")))
         s3.client().create_bucket(Bucket=BUCKET)
         database = started.enter_context(servers.postgres(folder("postgres")))
+        _end_idle_transactions(database)
         celery = executor == EXECUTORS["celery"]
         broker = started.enter_context(servers.valkey(folder("valkey"))) if celery else None
         settings = {
