@@ -29,8 +29,12 @@ class DagRun:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskInstance:
-    """One task instance of a run; `map_index` is -1 when it is not mapped, `state` None before it is scheduled."""
+    """One task instance of a run; `map_index` is -1 when it is not mapped, `state` None before it is scheduled.
 
+    Each attempt has an `id` of its own.
+    """
+
+    id: str
     task_id: str
     map_index: int
     state: str | None
@@ -86,6 +90,7 @@ class AirflowApi:
         path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances"
         return [
             TaskInstance(
+                id=found["id"],
                 task_id=found["task_id"],
                 map_index=found["map_index"],
                 state=found["state"],
