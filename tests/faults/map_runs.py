@@ -121,25 +121,26 @@ class Run:
 
     def to_its_end(self) -> MapRunSummary:
         """As read_items, run_partition and write_results do it, each of them tried again until it succeeds."""
-        folder, plan = self._until_it_succeeds(self._plan)
+        folder, plan = self.until_it_succeeds(self._plan)
         return self._partitions_and_results(folder, plan, self.case.bad)
 
     def redriven(self) -> MapRunSummary | None:
         """The same after the group was cleared; None where there is nothing to redrive."""
-        found = self._until_it_succeeds(self._go_on)
+        found = self.until_it_succeeds(self._go_on)
         return None if found is None else self._partitions_and_results(*found, self.case.still_bad)
 
     def _partitions_and_results(self, folder: str, plan: Plan, bad: frozenset[int]) -> MapRunSummary:
         attempts = [partial(self._attempt, folder, plan, partition.index, bad) for partition in plan.partitions]
-        tasks = [partial(self._until_it_succeeds, attempt) for attempt in attempts]
+        tasks = [partial(self.until_it_succeeds, attempt) for attempt in attempts]
         if self.case.twice:
-            tasks += [partial(self._until_it_succeeds, attempt, 1) for attempt in attempts]
+            tasks += [partial(self.until_it_succeeds, attempt, 1) for attempt in attempts]
         with ThreadPoolExecutor(len(tasks) if self.case.at_once or self.case.twice else 1) as pool:
             for done in [pool.submit(task) for task in tasks][: len(attempts)]:
                 done.result()
-        return self._until_it_succeeds(lambda: self._write_results(folder, plan))
+        return self.until_it_succeeds(lambda: self.write_results(folder, plan))
 
-    def _until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
+    def until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
+        """What the task returns, in one of at most so many attempts, each a process of its own."""
         for _ in range(most):
             self.attempts += 1
             try:
@@ -224,7 +225,8 @@ class Run:
                 again = [one for one in self.calls[begun:] if json.dumps(one) in recorded]
                 assert again == [], "what was recorded does not run again"
 
-    def _write_results(self, url: str, plan: Plan) -> MapRunSummary:
+    def write_results(self, url: str, plan: Plan) -> MapRunSummary:
+        """The last task."""
         folder = MapRunFolder(open_folder(url, self.connections))
         return write_results(folder, open_folder(plan.destination.root, self.connections))
 
