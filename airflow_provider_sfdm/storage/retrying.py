@@ -194,7 +194,8 @@ class _Stream(io.RawIOBase):
         self._again = again
         self._position = position
         self._size = size
-        self._file: BinaryIO | None = again(open_at, position)
+        self._file: BinaryIO | None = None  # what cannot be opened is closed all the same
+        self._file = again(open_at, position)
 
     def readable(self) -> bool:
         return True

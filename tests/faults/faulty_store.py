@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PARTS = (
-    "attempts/", "journal/", "partitions/", "progress/", "stop.json", "plan.json", "summary.json", "last.json",
-    "children.jsonl", "before.json", "manifest.json", "items.jsonl", "results/",
+    "attempts/", "journal/", "partitions/", "progress/", "reclaims/", "claims/", "slots/", "stop.json", "plan.json",
+    "summary.json", "last.json", "children.jsonl", "before.json", "manifest.json", "items.jsonl", "results/",
 )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +22,14 @@ from airflow_provider_sfdm import (
     ItemBatcher,
     MapRunSummary,
     OutputType,
+    PythonFunction,
     ResultWriter,
     S3JsonLItemReader,
     StatesError,
     WriterConfig,
 )
 from airflow_provider_sfdm import storage as storage_package
+from airflow_provider_sfdm.core.counters import Counts
 from airflow_provider_sfdm.core.manifest import Manifest
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.core.values import UNSET
@@ -61,6 +64,8 @@ class Case:
     still_bad: frozenset[int] = frozenset()
     """Those of the bad ones that a redrive does not repair."""
     batch: int | None = None
+    per_item: bool = False
+    """Whether the function gets the items of a batch one by one, each of which has its own end."""
     partitions: int = 1
     concurrency: int = 0
     is_async: bool = False
@@ -85,12 +90,21 @@ class Case:
         firsts = range(0, self.items, self.batch)
         return [{"Items": list(range(first, min(first + self.batch, self.items)))} for first in firsts]
 
-    def fails(self, child_input: Any, bad: frozenset[int]) -> bool:
-        return not bad.isdisjoint(items_of(child_input))
+    @property
+    def calls(self) -> list[Any]:
+        """What the function is called with: each of them has an end, in this order."""
+        return list(range(self.items)) if self.per_item else self.inputs
+
+    def calls_of(self, inputs: Iterable[Any]) -> list[Any]:
+        """The same of some of the children."""
+        return [item for one in inputs for item in items_of(one)] if self.per_item else list(inputs)
+
+    def fails(self, call: Any, bad: frozenset[int]) -> bool:
+        return not bad.isdisjoint(items_of(call))
 
     def failures(self, bad: frozenset[int]) -> int:
-        """How many items are of children that fail."""
-        return sum(len(items_of(one)) for one in self.inputs if self.fails(one, bad))
+        """How many items fail."""
+        return sum(len(items_of(one)) for one in self.calls if self.fails(one, bad))
 
     def exceeded(self, bad: frozenset[int]) -> bool:
         return FailureTolerance(0, self.percentage).exceeded(self.failures(bad), self.items)
@@ -121,25 +135,26 @@ class Run:
 
     def to_its_end(self) -> MapRunSummary:
         """As read_items, run_partition and write_results do it, each of them tried again until it succeeds."""
-        folder, plan = self._until_it_succeeds(self._plan)
+        folder, plan = self.until_it_succeeds(self._plan)
         return self._partitions_and_results(folder, plan, self.case.bad)
 
     def redriven(self) -> MapRunSummary | None:
         """The same after the group was cleared; None where there is nothing to redrive."""
-        found = self._until_it_succeeds(self._go_on)
+        found = self.until_it_succeeds(self._go_on)
         return None if found is None else self._partitions_and_results(*found, self.case.still_bad)
 
     def _partitions_and_results(self, folder: str, plan: Plan, bad: frozenset[int]) -> MapRunSummary:
         attempts = [partial(self._attempt, folder, plan, partition.index, bad) for partition in plan.partitions]
-        tasks = [partial(self._until_it_succeeds, attempt) for attempt in attempts]
+        tasks = [partial(self.until_it_succeeds, attempt) for attempt in attempts]
         if self.case.twice:
-            tasks += [partial(self._until_it_succeeds, attempt, 1) for attempt in attempts]
+            tasks += [partial(self.until_it_succeeds, attempt, 1) for attempt in attempts]
         with ThreadPoolExecutor(len(tasks) if self.case.at_once or self.case.twice else 1) as pool:
             for done in [pool.submit(task) for task in tasks][: len(attempts)]:
                 done.result()
-        return self._until_it_succeeds(lambda: self._write_results(folder))
+        return self.until_it_succeeds(lambda: self.write_results(folder, plan))
 
-    def _until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
+    def until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
+        """What the task returns, in one of at most so many attempts, each a process of its own."""
         for _ in range(most):
             self.attempts += 1
             try:
@@ -184,7 +199,8 @@ class Run:
             time.sleep(self.seconds)
             return outcome(child_input)
 
-        return asynchronous if self.case.is_async else synchronous
+        function = asynchronous if self.case.is_async else synchronous
+        return PythonFunction(function, per_item=True) if self.case.per_item else function
 
     def _plan(self) -> tuple[str, Plan]:
         if (found := self._go_on()) is not None:
@@ -224,7 +240,8 @@ class Run:
                 again = [one for one in self.calls[begun:] if json.dumps(one) in recorded]
                 assert again == [], "what was recorded does not run again"
 
-    def _write_results(self, url: str) -> MapRunSummary:
+    def write_results(self, url: str, plan: Plan) -> MapRunSummary:
+        """The last task."""
         folder = MapRunFolder(open_folder(url, self.connections))
         return write_results(folder, self.connections)
 
@@ -239,7 +256,8 @@ class Run:
             return set()  # its children are numbered otherwise
         folder, partition = MapRunFolder(self.store(url)), plan.partitions[index]
         if folder.read_partition(index) is not None:
-            return set(map(json.dumps, self.case.inputs[partition.first_child : partition.last_child + 1]))
+            ended = self.case.inputs[partition.first_child : partition.last_child + 1]
+            return set(map(json.dumps, self.case.calls_of(ended)))
         if not (segments := folder.segments(index)):
             return set()
         read = {one: Checkpoint.decode(folder.read_segment(index, one)) for one in segments}
@@ -247,7 +265,7 @@ class Run:
         last = checkpoints[-1]
         numbers = set(range(partition.first_child, last.next)) - set(last.missing)
         numbers.update(number for checkpoint in checkpoints for number, _ in checkpoint.ahead)
-        return {json.dumps(self.case.inputs[number]) for number in numbers}
+        return set(map(json.dumps, self.case.calls_of(self.case.inputs[number] for number in numbers)))
 
     def manifest(self, summary: MapRunSummary) -> Manifest:
         """The manifest; what it lists is there, whole."""
@@ -259,46 +277,57 @@ class Run:
         return manifest
 
     def ended(self, summary: MapRunSummary) -> dict[str, list[Any]]:
-        """The inputs of the children, by what became of them."""
+        """What the function was, or would have been, called with, by what became of it."""
         manifest = self.manifest(summary)
         results = MapRunResults(manifest, self.store(manifest.destination_bucket))
-        keeps_records = self.case.exported
+        succeeded, failed = list(results.succeeded()), list(results.failed())
+        if self.case.per_item:
+            done = [output["done"] for one in succeeded for output in one.output]
+        else:
+            done = [one.output["done"] for one in succeeded]
+        if self.case.exported:
+            assert done == self.case.calls_of(one.input for one in succeeded), "each has its own output"
         return {
-            "SUCCEEDED": [one.input if keeps_records else one.output["done"] for one in results.succeeded()],
-            "FAILED": [one.input for one in results.failed() if one.status != "ABORTED"],
-            "ABORTED": [one.input for one in results.failed() if one.status == "ABORTED"],
-            "PENDING": [one.input for one in results.pending()],
+            "SUCCEEDED": done,
+            "FAILED": self.case.calls_of(one.input for one in failed if one.status != "ABORTED"),
+            "ABORTED": self.case.calls_of(one.input for one in failed if one.status == "ABORTED"),
+            "PENDING": self.case.calls_of(one.input for one in results.pending()),
         }
 
     def check(self, summary: MapRunSummary, bad: frozenset[int]) -> dict[str, list[Any]]:
         """What holds of every end of a map run."""
         case, ended = self.case, self.ended(summary)
         everything = [one for inputs in ended.values() for one in inputs]
-        assert sorted(map(json.dumps, everything)) == sorted(map(json.dumps, case.inputs)), "each child once"
+        assert sorted(map(json.dumps, everything)) == sorted(map(json.dumps, case.calls)), "each child once"
         assert all(case.fails(one, case.bad | bad) for one in ended["FAILED"])
         assert not any(case.fails(one, bad & case.still_bad) for one in ended["SUCCEEDED"])
-        for counts, weigh in (
-            (summary.execution_counts, lambda one: 1),
-            (summary.item_counts, lambda one: len(items_of(one))),
-        ):
-            numbers = {status: sum(map(weigh, inputs)) for status, inputs in ended.items()}
-            assert counts.succeeded == numbers["SUCCEEDED"]
-            assert (counts.failed, counts.aborted, counts.timed_out) == (numbers["FAILED"], numbers["ABORTED"], 0)
-            assert counts.pending == numbers["PENDING"]
-            assert counts.running == 0
-            assert counts.total == counts.results_written == sum(map(weigh, case.inputs))
+        check_counts(summary.item_counts, ended, lambda one: len(items_of(one)))
+        executions = summary.execution_counts
+        if not case.per_item:
+            check_counts(executions, ended, lambda one: 1)
+        assert executions.total == executions.results_written == len(case.inputs)
         exceeded = case.exceeded(bad)
         assert summary.status == ("FAILED" if exceeded else "SUCCEEDED")
         if exceeded:
             assert summary.error == "States.ExceedToleratedFailureThreshold"
-        else:
-            assert ended["PENDING"] == ended["ABORTED"] == []
-            assert summary.item_counts.failed == case.failures(bad)
-            if not case.exported and not bad:
-                assert sorted(map(json.dumps, summary.output)) == sorted(
-                    json.dumps({"done": one}) for one in case.inputs
-                )
+            return ended
+        assert ended["PENDING"] == ended["ABORTED"] == []
+        if not summary.redrive_count:
+            assert ended["FAILED"] == [one for one in case.calls if case.fails(one, bad)]
+            assert ended["SUCCEEDED"] == [one for one in case.calls if not case.fails(one, bad)], "as undisturbed"
+        if not (case.exported or ended["FAILED"]):
+            done = list(chain.from_iterable(summary.output)) if case.per_item else summary.output
+            assert done == [{"done": one} for one in ended["SUCCEEDED"]]
         return ended
+
+
+def check_counts(counts: Counts, ended: dict[str, list[Any]], weigh: Callable[[Any], int]) -> None:
+    """They are those of the records."""
+    numbers = {status: sum(map(weigh, calls)) for status, calls in ended.items()}
+    assert (counts.succeeded, counts.pending) == (numbers["SUCCEEDED"], numbers["PENDING"])
+    assert (counts.failed, counts.aborted) == (numbers["FAILED"], numbers["ABORTED"])
+    assert counts.timed_out == counts.running == 0
+    assert counts.total == counts.results_written == sum(numbers.values())
 
 
 @contextmanager

@@ -20,11 +20,13 @@ def cases(draw: st.DrawFn) -> Case:
     items = draw(ITEMS)
     some = st.frozensets(st.integers(0, max(0, items - 1)), max_size=5) if items else st.just(frozenset[int]())
     bad = draw(some)
+    batch = draw(st.none() | st.integers(1, 5))
     return Case(
         items=items,
         bad=bad,
         still_bad=draw(some) & bad,
-        batch=draw(st.none() | st.integers(1, 5)),
+        batch=batch,
+        per_item=batch is not None and draw(st.booleans()),
         partitions=draw(st.integers(1, 3)),
         concurrency=draw(st.sampled_from([0, 3, 10])),
         is_async=draw(st.booleans()),
