@@ -274,6 +274,23 @@ def test_a_map_whose_dag_run_ends_before_it(stack: AirflowStack, tmp_path: Path,
     assert Counter(effects.read_text().split()) == Counter(map(str, range(400)))
 
 
+def test_attempts_that_are_too_short(stack: AirflowStack, tmp_path: Path) -> None:
+    """execution_timeout: the next attempt goes on, and when there is none, what has ended is in the result files."""
+    (tmp_path / "slow").touch()
+    run_id = stack.trigger("short_attempts", {"folder": str(tmp_path)})
+    assert stack.wait("short_attempts", run_id, timeout=120).state == "failed"
+    ran = (tmp_path / "effects").read_text().split()
+    summary = MapRunSummary.from_dict(stack.api.xcom("short_attempts", run_id, "effect.write_results"))
+    counts = summary.execution_counts
+    assert (summary.error, counts.total, counts.results_written) == ("States.TaskFailed", 400, 400)
+    results = MapRunResults.from_summary(summary)
+    succeeded = {str(child.input["number"]) for child in results.succeeded()}
+    assert succeeded == set(ran), "what has ended is stored before an attempt ends"
+    assert len(ran) == len(set(ran)) == counts.succeeded
+    assert len(succeeded) > 60, "of both attempts"
+    assert len(list(results.pending())) == counts.pending == 400 - counts.succeeded
+
+
 def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:
     run_id = stack.trigger("timed_groups", {"folder": str(tmp_path)})
     run = stack.wait("timed_groups", run_id, timeout=300)

@@ -45,3 +45,12 @@ def timed_out() -> None:
 
 marked()
 timed_out()
+
+
+@dag(schedule=None, params={"folder": ""})
+def short_attempts() -> None:
+    """Each attempt has time for a part of the children."""
+    effect.override(partitions=1, execution_timeout=timedelta(seconds=5), retries=1, retry_delay=timedelta(seconds=1))()
+
+
+short_attempts()
