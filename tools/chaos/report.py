@@ -36,6 +36,9 @@ def line(outcome: Outcome) -> str:
 
 def table(found: dict[str, tuple[Sequence[Outcome], float]]) -> str:
     """All trials by executor, with the minutes they took together, as a Markdown table."""
+    if len(found) > 1:
+        everything = [outcome for outcomes, _ in found.values() for outcome in outcomes]
+        found = {**found, "together": (everything, sum(minutes for _, minutes in found.values()))}
     lines = [_HEAD, *(_row(executor, outcomes, minutes) for executor, (outcomes, minutes) in found.items())]
     widths = [max(len(cells[column]) for cells in lines) for column in range(len(_HEAD))]
     text = [
