@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .killing import Place
 from .trials import Outcome
@@ -34,7 +34,7 @@ def line(outcome: Outcome) -> str:
     return "\n".join([told, *(f"  {one}" for one in outcome.differences)])
 
 
-def table(found: dict[str, tuple[Sequence[Outcome], float]]) -> str:
+def table(found: Mapping[str, tuple[Sequence[Outcome], float]]) -> str:
     """All trials by executor, with the minutes they took together, as a Markdown table."""
     if len(found) > 1:
         everything = [outcome for outcomes, _ in found.values() for outcome in outcomes]
