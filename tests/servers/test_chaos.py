@@ -80,9 +80,17 @@ def test_the_report() -> None:
     outcomes = [outcome(kills=tuple(plan(random, workers=False))), outcome(lost=2, differences=("child 3: gone",))]
     assert "lost 2, duplicated 0, repeated 1 children, 1.0 s of work" in line(outcomes[1])
     assert line(outcomes[1]).endswith("\n  child 3: gone")
-    cells = [cell.strip() for cell in table({"LocalExecutor": (outcomes, 3.2)}).splitlines()[-1].split("|")]
-    assert cells[1:3] == ["LocalExecutor", "2"]
-    assert cells[7:] == ["8", "2", "0", "1", "2", "2.0", "1.0", "3", ""]
+    found = {"LocalExecutor": (outcomes, 3.2), "CeleryExecutor": ([outcome()], 2.0)}
+    _, _, local, celery, together = (
+        [cell.strip() for cell in row.strip("|").split("|")] for row in table(found).splitlines()
+    )
+    assert [row[:2] for row in (local, celery, together)] == [
+        ["LocalExecutor", "2"],
+        ["CeleryExecutor", "1"],
+        ["together", "3"],
+    ]
+    assert local[6:] == ["8", "2", "0", "1", "2", "2.0", "1.0", "3"]
+    assert together[6:] == ["12", "2", "0", "1", "3", "3.0", "1.0", "5"]
 
 
 def test_a_job_knows_its_children() -> None:

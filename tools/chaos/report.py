@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .killing import Place
 from .trials import Outcome
@@ -34,8 +34,11 @@ def line(outcome: Outcome) -> str:
     return "\n".join([told, *(f"  {one}" for one in outcome.differences)])
 
 
-def table(found: dict[str, tuple[Sequence[Outcome], float]]) -> str:
+def table(found: Mapping[str, tuple[Sequence[Outcome], float]]) -> str:
     """All trials by executor, with the minutes they took together, as a Markdown table."""
+    if len(found) > 1:
+        everything = [outcome for outcomes, _ in found.values() for outcome in outcomes]
+        found = {**found, "together": (everything, sum(minutes for _, minutes in found.values()))}
     lines = [_HEAD, *(_row(executor, outcomes, minutes) for executor, (outcomes, minutes) in found.items())]
     widths = [max(len(cells[column]) for cells in lines) for column in range(len(_HEAD))]
     text = [
