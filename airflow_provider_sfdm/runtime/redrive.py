@@ -91,8 +91,6 @@ def plan_redrive(
     results = _results(plan, ends, open_folder(plan.destination.root, connections))
     children = _children(plan, last, ends, results, timestamp(now))
     layout = _spool(children, following.store, batched=plan.batches.batched)
-    if not layout.children:
-        raise NotRedrivable(f"all children of {plan.map_run.arn} have succeeded")
     planned = replace(
         plan,
         source=layout.source,
