@@ -96,7 +96,7 @@ def test_each_call_that_may_matter(place: str) -> None:
     assert struck >= len(Fault), "the place is right"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases(), schedule=SCHEDULES)
 def test_each_child_once_whatever_happens(case: Case, schedule: Schedule) -> None:
     with faulty(case, schedule) as run:
@@ -115,7 +115,7 @@ def test_each_child_once_whatever_happens(case: Case, schedule: Schedule) -> Non
         assert done.isdisjoint(map(json.dumps, run.calls)), "and does not run again"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     case=cases(),
     schedule=SCHEDULES,
