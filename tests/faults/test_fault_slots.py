@@ -127,7 +127,7 @@ def test_each_call_that_may_matter(place: str) -> None:
 FAULTS = st.sampled_from(list(Fault))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     items=st.integers(1, 12),
     limit=st.integers(1, 4),
