@@ -164,8 +164,8 @@ class FaultyStore:
     def _stream(self, key: str, file: BinaryIO) -> BinaryIO:
         return io.BufferedReader(_Stream(self, key, file, self._schedule.chunk), self._schedule.chunk)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
-        pages = self._store.list(prefix)
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
+        pages = self._store.list(prefix, after)
         while (page := self.call("list", prefix, lambda: next(pages, None))) is not None:
             if listed := [info for info in page if self._schedule.is_listed(self.url(info.key))]:
                 yield listed

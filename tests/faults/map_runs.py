@@ -229,7 +229,7 @@ class Run:
             partitions=self.case.partitions,
             at_once=1,
         )
-        LastMapRun(STORAGE, self.connections).remember(plan, "the same")
+        LastMapRun(STORAGE, self.connections).remember(plan.map_run, "the same")
         return folder.url, plan
 
     def _go_on(self) -> tuple[str, Plan] | None:
