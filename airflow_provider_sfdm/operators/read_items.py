@@ -122,7 +122,11 @@ class ReadItemsOperator(BaseOperator):
         begun = last.unplanned(data)  # an attempt that died while it read
         map_run = MapRunName.new(name, definition.label, uuid4() if begun is None else UUID(begun))
         last.remember(map_run, data)
-        folder, plan = plan_map_run(
+        run = context["dag_run"]
+        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
+        folder = MapRunFolder(open_folder(f"{url}/{map_run.uuid}", connections))
+        enter(open_folder(storage_url(self.storage), connections), folder, map_run.uuid, owner)
+        return plan_map_run(
             definition,
             name=name,
             map_run=map_run,
@@ -135,10 +139,6 @@ class ReadItemsOperator(BaseOperator):
             checkpoint_seconds=checkpoint_seconds(),
             **shares,
         )
-        run = context["dag_run"]
-        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
-        enter(open_folder(storage_url(self.storage), connections), folder, plan.map_run.uuid, owner)
-        return folder, plan
 
 
 def partition_label(plan: Plan, partition: Partition) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -32,9 +33,10 @@ from airflow_provider_sfdm import (
 from airflow_provider_sfdm import storage as storage_package
 from airflow_provider_sfdm.core.counters import Counts
 from airflow_provider_sfdm.core.manifest import Manifest
+from airflow_provider_sfdm.core.names import MapRunName
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.core.values import UNSET
-from airflow_provider_sfdm.runtime import journal, result_files
+from airflow_provider_sfdm.runtime import journal, result_files, spooling
 from airflow_provider_sfdm.runtime.checkpoint import Checkpoint
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
@@ -220,16 +222,21 @@ class Run:
     def _plan(self) -> tuple[str, Plan]:
         if (found := self._go_on()) is not None:
             return found
+        last = LastMapRun(STORAGE, self.connections)
+        begun = last.unplanned("the same")
+        map_run = MapRunName.new("dag.map", None, uuid4() if begun is None else UUID(begun))
+        last.remember(map_run, "the same")
         folder, plan = plan_map_run(
             self.definition(self.case.bad),
             name="dag.map",
+            map_run=map_run,
             storage=STORAGE,
             connections=self.connections,
             run_input=UNSET if self.case.in_place else list(range(self.case.items)),
             partitions=self.case.partitions,
             at_once=1,
+            checkpoint_seconds=1e-9,
         )
-        LastMapRun(STORAGE, self.connections).remember(plan.map_run, "the same")
         return folder.url, plan
 
     def _go_on(self) -> tuple[str, Plan] | None:
@@ -373,5 +380,6 @@ def faulty(case: Case, schedule: Schedule) -> Iterator[Run]:
         patch.setattr(threading, "excepthook", tell)
         if case.small_blocks:
             patch.setattr(result_files, "_BLOCK_BYTES", 500)
+            patch.setattr(spooling, "_BLOCK", 5)
             patch.setattr(journal, "_MAX_BYTES", 2_000)
         yield run

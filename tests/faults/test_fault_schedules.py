@@ -52,13 +52,15 @@ PLACES = [
         ("list put", "progress/"),
         ("read put_if_absent", "partitions/"),
         ("read put_if_absent", "stop.json"),
-        ("read put", "plan.json"),
+        ("read put put_if_absent", "plan.json"),
         ("read put", "summary.json"),
         ("read put", "last.json"),
         ("read put", "before.json"),
         ("put", "manifest.json"),
         ("create write close open stream", "children.jsonl"),
-        ("create write close open stream", "items.jsonl"),
+        ("open stream", "items.jsonl"),
+        ("create write close open stream", "items-"),
+        ("put put_if_absent", "reading/"),
         ("create write close open stream read delete", "results/"),
     ]
     for method in methods.split()

@@ -69,7 +69,7 @@ class Children:
                     self.run.until_it_succeeds(partial(self._record, url, child))
                 self.ended.add(child)
         assert not waiting and not running, "a slot was lost"
-        return self.run.until_it_succeeds(partial(self.run.write_results, url, plan))
+        return self.run.until_it_succeeds(partial(self.run.write_results, url))
 
     def _plan(self) -> tuple[str, Plan]:
         folder, plan = plan_map_run(

@@ -107,7 +107,7 @@ def small() -> Any:
 def same(one: Plan, other: Plan) -> bool:
     """But for when it began, where it is, and how its items are divided into pieces."""
 
-    def what(plan: Plan) -> Any:
+    def what(plan: Plan) -> tuple[object, ...]:
         source = replace(plan.source, pieces=())
         return source, plan.items, plan.children, plan.partitions
 
