@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check bench format lock clean
+.PHONY: help demo test fuzz chaos check bench format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' \
@@ -30,6 +30,9 @@ test: $(STAMP) ## run the tests; ARGS="tests/core -k csv" runs some of them
 
 fuzz: $(STAMP) ## random and broken input for all that reads some; ARGS="--minutes 10 --seed 1"
 	@nice $(BIN)/python -m tools.fuzz $(ARGS)
+
+chaos: $(STAMP) ## kill what runs maps, on two executors, and look what is lost; ARGS="--short" is shorter
+	@$(BIN)/python -m tools.chaos $(ARGS)
 
 check: $(STAMP) ## format, lint, types
 	@$(BIN)/ruff format --quiet --check --output-format concise . || { echo 'Not formatted: run `make format`.' >&2; exit 1; }

@@ -12,15 +12,19 @@ The demo, the scheduler tests and the benchmarks use it. It needs no login and l
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import psutil
 
 from tools.airflow_api import AirflowApi, DagRun, TaskInstance
 from tools.processes import HOST, Process, ServerFailed, free_ports, stop_all, wait_until
@@ -29,6 +33,8 @@ from tools.processes import HOST, Process, ServerFailed, free_ports, stop_all, w
 IMPORT_ERROR_PATIENCE = 5.0
 COMPONENTS = ("dag-processor", "scheduler", "api-server")
 TRIGGERER = "triggerer"
+CELERY = "CeleryExecutor"
+WORKERS = ("worker-1", "worker-2")
 
 
 class AirflowStack:
@@ -38,6 +44,9 @@ class AirflowStack:
     is a SQLAlchemy URL, by default SQLite in `home`. `environment` is added to the components' environment
     and so reaches the DAG file and the tasks. `parallelism` is the most task instances that run at once. Without a
     `triggerer` deferred tasks wait for ever.
+
+    With a `broker` (a Redis URL) the executor is the CeleryExecutor: two workers share the parallelism. Each has a
+    folder of its own in `home`, which is its AIRFLOW_HOME and where its tasks' logs are.
     """
 
     def __init__(
@@ -47,11 +56,14 @@ class AirflowStack:
         *,
         database_url: str | None = None,
         executor: str = "LocalExecutor",
+        broker: str | None = None,
         parallelism: int = 4,
         triggerer: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._names = (*COMPONENTS, TRIGGERER) if triggerer else COMPONENTS
+        self._workers = WORKERS if broker else ()
+        self._names = (*COMPONENTS, *self._workers, *((TRIGGERER,) if triggerer else ()))
+        self.parallelism = parallelism
         self.home = home.resolve()
         self.component_logs = self.home / "logs-components"
         (port,) = free_ports(1)
@@ -68,7 +80,7 @@ class AirflowStack:
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "CORE__DAGS_FOLDER": str(dags_folder.resolve()),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "CORE__EXECUTOR": executor,
+            "CORE__EXECUTOR": CELERY if broker else executor,
             "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__MAX_ACTIVE_TASKS_PER_DAG": str(max(16, parallelism)),
@@ -80,6 +92,13 @@ class AirflowStack:
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
+        if broker:
+            settings |= {
+                "CELERY__BROKER_URL": broker,
+                "CELERY__RESULT_BACKEND": f"db+{database}",
+                # The provider's own default, which it warns about when it is not set.
+                "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
+            }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         self.environment = {
@@ -91,7 +110,8 @@ class AirflowStack:
             **{f"AIRFLOW__{name}": value for name, value in settings.items()},
             **(environment or {}),
         }
-        self._processes: list[Process] = []
+        self._running: dict[str, Process] = {}
+        self._killed: list[Process] = []
 
     def start(self, timeout: float = 120.0) -> None:
         """Create or migrate the database, start the components, and wait until the API answers.
@@ -104,33 +124,78 @@ class AirflowStack:
             migration = self._run("db-migrate", "db", "migrate")
             if migration.wait(timeout) != 0:
                 migration.check()
+            del self._running[migration.name]
             for component in self._names:
-                options = ("--skip-serve-logs",) if component in ("scheduler", TRIGGERER) else ()
-                self._run(component, component, *options)
-            wait_until(self.api.healthy, timeout=timeout, processes=self._components)
+                self._run(component, *self._arguments(component))
+            wait_until(self._ready, timeout=timeout, processes=self._components)
         except BaseException:
             self.stop(grace=2.0)
             raise
 
+    def _arguments(self, component: str) -> tuple[str, ...]:
+        if component in self._workers:
+            slots = self.parallelism // len(self._workers)
+            options = ("--concurrency", str(slots), "--without-gossip", "--without-mingle", "--skip-serve-logs")
+            return ("celery", "worker", "--celery-hostname", component, *options)
+        return (component, *(("--skip-serve-logs",) if component in ("scheduler", TRIGGERER) else ()))
+
     def _run(self, name: str, *arguments: str) -> Process:
-        process = Process(
+        home = self._home_of(name)
+        home.mkdir(exist_ok=True)
+        lives = sum(process.name == name for process in self._killed)
+        self._running[name] = Process(
             name,
             [sys.executable, "-m", "airflow", *arguments],
-            log=self.component_logs / f"{name}.log",
-            env=self.environment,
-            cwd=self.home,
+            log=self.component_logs / (f"{name}.{lives}.log" if lives else f"{name}.log"),
+            env={**self.environment, "AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{home}/logs"},
+            cwd=home,
         )
-        self._processes.append(process)
-        return process
+        return self._running[name]
+
+    def _home_of(self, name: str) -> Path:
+        return self.home / name if name in self._workers else self.home
+
+    def _ready(self) -> bool:
+        workers = (self._running[name].log for name in self._workers)
+        return all(" ready." in log.read_text(errors="replace") for log in workers) and self.api.healthy()
 
     @property
     def _components(self) -> list[Process]:
-        return [process for process in self._processes if process.name in self._names]
+        return list(self._running.values())
 
     @property
     def pids(self) -> dict[str, int]:
         """The process ids of the components, by name."""
         return {process.name: process.pid for process in self._components}
+
+    def kill(
+        self, name: str, number: signal.Signals = signal.SIGKILL, *, alone: bool = False, grace: float = 0.0
+    ) -> None:
+        """End a component and all that it has forked, `grace` seconds after the signal, as a lost machine would.
+
+        `alone`: what it has forked lives on.
+        """
+        process = self._running.pop(name)
+        self._killed.append(process)
+        process.kill(number, alone=alone, grace=grace)
+
+    def restart(self, name: str) -> None:
+        """Start a component that was killed; it takes seconds until it is there."""
+        self._run(name, *self._arguments(name))
+
+    def task_process(self, instance: TaskInstance) -> psutil.Process | None:
+        """Return the process that runs a task instance now, on whichever worker; its parent supervises it."""
+        title = f"airflow worker -- {instance.id}"
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if " ".join(process.cmdline()).strip() == title and process.status() != psutil.STATUS_ZOMBIE:
+                    return process
+        return None
+
+    def component_of(self, process: psutil.Process) -> str | None:
+        """Return the name of the component that a process belongs to; None when that has been killed."""
+        session = os.getsid(process.pid)
+        return next((name for name, pid in self.pids.items() if pid == session), None)
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout: float = 60.0) -> str:
         """Start a run of a DAG, as soon as the dag-processor has read its file, and return the run id.
@@ -187,10 +252,16 @@ class AirflowStack:
 
     def task_log_file(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> Path:
         """Return where the log of one attempt of a task instance is written."""
-        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        place = Path(f"dag_id={dag_id}", f"run_id={run_id}", f"task_id={task_id}")
         if map_index >= 0:
-            folder /= f"map_index={map_index}"
-        return folder / f"attempt={attempt}.log"
+            place /= f"map_index={map_index}"
+        files = [folder / place / f"attempt={attempt}.log" for folder in self._log_folders]
+        return next((file for file in files if file.exists()), files[0])
+
+    @property
+    def _log_folders(self) -> list[Path]:
+        """Where tasks' logs are: each worker has its own."""
+        return [self._home_of(name) / "logs" for name in (*self._workers, "scheduler")]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> list[str]:
         """Return the messages that a task instance logged or printed so far, one a line of its log file."""
@@ -210,14 +281,16 @@ class AirflowStack:
         lines += [
             " ".join(str(one[key]) for key in ("when", "task_id", "try_number", "event", "extra")) for one in events
         ]
-        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
-        for file in sorted(folder.rglob("*.log*")):
-            lines += [f"{file.relative_to(folder)}:", *map(_message, file.read_text(errors="replace").splitlines())]
+        for folder in self._log_folders:
+            run = folder / f"dag_id={dag_id}" / f"run_id={run_id}"
+            for file in sorted(run.rglob("*.log*")):
+                lines += [f"{file.relative_to(run)}:", *map(_message, file.read_text(errors="replace").splitlines())]
         return "\n".join(lines)
 
     def stop(self, grace: float = 5.0) -> None:
         """End the components and everything they forked; running tasks get `grace` seconds."""
-        processes, self._processes = self._processes, []
+        processes = [*self._running.values(), *self._killed]
+        self._running, self._killed = {}, []
         stop_all(processes, grace)
 
     def __enter__(self) -> Self:

@@ -86,6 +86,29 @@ class Process:
         """Wait for a process that ends by itself and return its exit code."""
         return self._process.wait(timeout)
 
+    def family(self) -> list[psutil.Process]:
+        """Return the process and all it forked, also what was left when its parent ended: its session."""
+        members = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                if os.getsid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    members.append(process)
+        return members
+
+    def kill(self, number: signal.Signals = signal.SIGKILL, *, alone: bool = False, grace: float = 0.0) -> None:
+        """Send the process a signal, and SIGKILL to its family after `grace` seconds, unless it is meant `alone`."""
+        members = self.family()
+        self._process.send_signal(number)
+        if alone:
+            return
+        psutil.wait_procs(members, timeout=grace)
+        while members := self.family():  # some may have been forked meanwhile
+            for member in members:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
+            psutil.wait_procs(members, timeout=1.0)
+        self.wait(timeout=10)
+
     def stop(self, grace: float = 10.0) -> None:
         """End the process and all it forked: SIGTERM, and SIGKILL for what is left after `grace` seconds."""
         stop_all([self], grace)
@@ -93,12 +116,8 @@ class Process:
 
 def stop_all(processes: Iterable[Process], grace: float = 10.0) -> None:
     """Stop several processes at the same time; those that have ended are fine."""
-    members: list[psutil.Process] = []
     started = list(processes)
-    for process in started:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(process.pid)
-            members += [leader, *leader.children(recursive=True)]
+    members = [member for process in started for member in process.family()]
     for process in started:
         if process.running:
             os.kill(process.pid, signal.SIGTERM)
@@ -107,10 +126,7 @@ def stop_all(processes: Iterable[Process], grace: float = 10.0) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     for process in started:
-        # What the leader forked after it was asked to stop, or left behind when it crashed.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.kill()  # with what it forked after it was asked to stop
 
 
 def wait_until(

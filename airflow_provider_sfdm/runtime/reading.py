@@ -11,7 +11,7 @@ from ..core.decoding import csv, jsonl
 from ..core.errors import ItemReaderFailed
 from ..core.json import dumps, loads
 from ..core.paths import Scope
-from ..core.records import Redriven
+from ..core.records import Redriven, Resume
 from ..core.selector import compile_selector
 from ..storage import Connections, open_object
 from ..storage.base import AccessDenied, ObjectChanged, ObjectNotFound
@@ -128,12 +128,13 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
 
 def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
     """The children of a partition of a redrive."""
-    with folder.store.open(CHILDREN, None, partition.offset) as stream:
+    with folder.store.open(partition.children_key or CHILDREN, None, partition.offset) as stream:
         for index, line in enumerate(islice(stream, partition.children), partition.first_child):
             found = loads(line)
             input_json = found["Input"].encode()
             redriven = Redriven(found["Name"], found["Count"], found["Date"], found["Start"])
-            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven)
+            resume = Resume.from_dict(found.get("Resume"))
+            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven, resume=resume)
 
 
 def _child(plan: Plan, index: int, batch: list[bytes]) -> Child:

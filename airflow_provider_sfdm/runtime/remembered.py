@@ -13,9 +13,10 @@ from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps, loads
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectNotFound
+from .ends import latest
 from .folder import PLAN, MapRunFolder
 from .plan import Plan
-from .redrive import NotRedrivable, latest, plan_redrive
+from .redrive import NotRedrivable, plan_redrive
 
 log = logging.getLogger(__name__)
 

@@ -108,7 +108,7 @@ class LocalStore:
             return file.read()
 
     def put(self, key: str, data: bytes) -> None:
-        with self.create(key) as writer:
+        with self._create(key, again=True) as writer:
             writer.write(data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -124,11 +124,14 @@ class LocalStore:
             path.unlink()
 
     def create(self, key: str) -> FileWriter:
+        return self._create(key)
+
+    def _create(self, key: str, *, again: bool = False) -> FileWriter:
         path, url = self._path(key), self.url(key)
         with file_errors(url, writing=True):
             if path.is_dir():
                 raise StorageError(url, f"{CANNOT_BE_WRITTEN}there is a folder of this name")
-            return FileWriter(path, url)
+            return FileWriter(path, url, again=again)
 
     def _path(self, key: str) -> Path:
         """The file of a key; raises ``StorageError`` for a key that is no path below the root."""

@@ -262,6 +262,13 @@ class TestWhatCannotBeRedriven:
         with pytest.raises(NotRedrivable, match="has succeeded"):
             again(tmp_path, summary, Orders())
 
+    def test_what_was_redriven_a_thousand_times(self, tmp_path: Path) -> None:
+        summary = run(tmp_path, Orders(1), given=[0, 1])
+        plan = tmp_path / "runs" / _uuid(summary) / "plan.json"
+        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"redrive_count": 1000}))
+        with pytest.raises(NotRedrivable, match="1,000 times, the most that AWS allows"):
+            again(tmp_path, summary, Orders())
+
     def test_items_that_could_not_be_read(self, tmp_path: Path) -> None:
         lines = [json.dumps({"id": number}) for number in range(50)]
         url = put(tmp_path / "in.csv", "\n".join(["id", *map(str, range(50))]))
@@ -369,7 +376,7 @@ def test_children_that_a_redrive_does_not_come_to_are_who_they_were(tmp_path: Pa
     assert set(names(summary, "FAILED")) == set(first), "80 % of them are as many as are not tolerated"
     # Of another one only the first runs: it is stopped after that.
     folder = MapRunFolder(open_folder((tmp_path / "runs" / _uuid(summary)).as_uri(), CONNECTIONS))
-    following, plan = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
+    following, _ = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
     stop = StopSignal()
 
     def once(item: Any) -> Any:
@@ -378,7 +385,7 @@ def test_children_that_a_redrive_does_not_come_to_are_who_they_were(tmp_path: Pa
 
     definition = DistributedMap(item_processor=once)
     run_partition(definition, following, 0, invocation_factory(definition, CONNECTIONS), CONNECTIONS, stop=stop)
-    stopped = write_results(following, open_folder(plan.destination.root, CONNECTIONS))
+    stopped = write_results(following, CONNECTIONS)
     assert (stopped.execution_counts.pending, stopped.redrive_count) == (4, 2)
     ended = again(tmp_path, stopped, Orders())
     done = names(ended, "SUCCEEDED")

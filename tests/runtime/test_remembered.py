@@ -17,7 +17,7 @@ from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.remembered import LastMapRun, data_of, fingerprint
 from airflow_provider_sfdm.runtime.run import invocation_factory
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import path_of
 
 CONNECTIONS = Connections()
@@ -50,7 +50,7 @@ class Task:
         ready = invocation_factory(definition, CONNECTIONS)
         for partition in plan.partitions:
             run_partition(definition, folder, partition.index, ready, CONNECTIONS, checkpoint_seconds=30)
-        return str(write_results(folder, open_folder(plan.destination.root, CONNECTIONS)).status)
+        return str(write_results(folder, CONNECTIONS).status)
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
+import redis
 from botocore.exceptions import ClientError
 from sqlalchemy import create_engine, text
 
@@ -44,6 +46,16 @@ def test_postgres_answers(postgres: str) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("select 20 + 22")).scalar_one() == 42
     engine.dispose()
+
+
+def test_valkey_answers_and_is_gone_after_its_block(tmp_path: Path) -> None:
+    with servers.valkey(tmp_path) as url:
+        client = redis.Redis.from_url(url)
+        client.rpush("queue", "first")
+        assert client.lpop("queue") == b"first"
+        client.close()
+    with pytest.raises(redis.ConnectionError):
+        redis.Redis.from_url(url).ping()
 
 
 def test_a_server_is_gone_after_its_block(tmp_path_factory: pytest.TempPathFactory) -> None:
