@@ -7,6 +7,7 @@ import time
 from hashlib import sha256
 from types import CodeType
 from typing import Any
+from uuid import UUID
 
 from ..core.definition import DistributedMap
 from ..core.errors import ItemReaderFailed, StatesRuntime
@@ -88,13 +89,18 @@ class LastMapRun:
         """
         try:
             last = loads(self._store.read(_LAST))
+            # It becomes a part of a path.
+            name, planned_over = str(UUID(last["MapRun"])), last["Data"]
         except ObjectNotFound:
             return None
-        folder = MapRunFolder(open_folder(f"{self._url}/{last['MapRun']}", self._connections))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("A new map run, as %s is not what was written: %r", self._store.shown(_LAST), error)
+            return None
+        folder = MapRunFolder(open_folder(f"{self._url}/{name}", self._connections))
         if folder.find(PLAN) is None:
             log.info("%s is not there any more: a new map run", folder.url)
             return None
-        if data is None or last["Data"] != data:
+        if data is None or planned_over != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
         try:
