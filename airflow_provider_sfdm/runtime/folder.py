@@ -89,6 +89,8 @@ class MapRunFolder:
             content: dict[str, Any] = loads(data)
         except ValueError as error:
             raise StorageError(self.store.shown(key), f"it was not written whole: {error}") from error
+        if not isinstance(content, dict):
+            raise StorageError(self.store.shown(key), "it is not what was written: no JSON object")
         return content
 
     def find(self, key: str) -> dict[str, Any] | None:

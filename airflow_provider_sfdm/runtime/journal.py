@@ -138,11 +138,15 @@ class _Keeping:
             log.exception(problem, error)
 
 
-def _chain(last: Segment, base_of: Callable[[Segment], Segment | None]) -> list[Segment]:
-    """The segments that ``last`` goes on from, and itself: of each attempt those up to where the next one began."""
-    chain: list[Segment] = []
-    found: Segment | None = last
-    while found is not None:
-        chain[:0] = [Segment(found.attempt, number) for number in range(found.number + 1)]
-        found = base_of(found)
-    return chain
+def _chain(last: Segment, base_of: Callable[[Segment], Segment | None]) -> Iterator[Segment]:
+    """The segments that ``last`` goes on from, and itself: of each attempt those up to where the next one began.
+
+    :raises ValueError: an attempt goes on from itself or a later one, as none that was written here does.
+    """
+    ends = [last]
+    while (base := base_of(ends[-1])) is not None:
+        if base.attempt >= ends[-1].attempt:
+            raise ValueError(f"attempt {ends[-1].attempt} goes on from attempt {base.attempt}")
+        ends.append(base)
+    for end in reversed(ends):
+        yield from (Segment(end.attempt, number) for number in range(end.number + 1))

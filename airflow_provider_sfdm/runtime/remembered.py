@@ -6,7 +6,8 @@ import logging
 import time
 from hashlib import sha256
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from ..core.definition import DistributedMap
 from ..core.errors import ItemReaderFailed, StatesRuntime
@@ -69,6 +70,11 @@ def _constant(value: Any) -> str:
     return str(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
 
 
+class _Last(NamedTuple):
+    uuid: str
+    data: str | None
+
+
 class LastMapRun:
     """What is remembered in the folder ``url``, which holds the map runs of one task. Raises StorageError."""
 
@@ -84,19 +90,24 @@ class LastMapRun:
         self._store.put(_LAST, dumps({"MapRun": map_run.uuid, "Data": data}))
 
     def unplanned(self, data: str | None) -> str | None:
-        """The UUID of a map run that was remembered, for which there is no plan yet."""
+        """The UUID of a map run that was remembered, over the same data, for which there is no plan yet."""
         last = self._last()
-        if last is None or data is None or last["Data"] != data:
+        if last is None or data is None or last.data != data:
             return None
-        uuid: str = last["MapRun"]
-        folder = MapRunFolder(open_folder(f"{self._url}/{uuid}", self._connections))
-        return uuid if folder.find(PLAN) is None else None
+        return last.uuid if self._folder(last).find(PLAN) is None else None
 
-    def _last(self) -> Any:
+    def _last(self) -> _Last | None:
         try:
-            return loads(self._store.read(_LAST))
+            found = loads(self._store.read(_LAST))
+            return _Last(str(UUID(found["MapRun"])), found["Data"])  # it becomes a part of a path
         except ObjectNotFound:
             return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("A new map run, as %s is not what was written: %r", self._store.shown(_LAST), error)
+            return None
+
+    def _folder(self, last: _Last) -> MapRunFolder:
+        return MapRunFolder(open_folder(f"{self._url}/{last.uuid}", self._connections))
 
     def go_on(
         self, data: str | None, *, partitions: int, at_once: int | None, one_child_each: bool
@@ -107,11 +118,11 @@ class LastMapRun:
         last = self._last()
         if last is None:
             return None
-        folder = MapRunFolder(open_folder(f"{self._url}/{last['MapRun']}", self._connections))
+        folder = self._folder(last)
         if folder.find(PLAN) is None:
             log.info("%s has no plan, or is not there any more", folder.url)
             return None
-        if data is None or last["Data"] != data:
+        if data is None or last.data != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
         try:

@@ -205,8 +205,9 @@ def _s3_place(root: str) -> tuple[str, str, str]:
     return scheme, connection + at, rest
 
 
-# Manifests are small: an inventory's lists thousands of files in a few hundred kilobytes.
-_MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+# Manifests are small: an inventory's lists thousands of files in a few hundred kilobytes. As JSON that was made for it
+# one may take 25 times its size in memory.
+_MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 
 
 def _small(store: ObjectStore, key: str, version_id: Any = None) -> bytes:

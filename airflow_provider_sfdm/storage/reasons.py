@@ -12,7 +12,16 @@ _QUERY = re.compile(r"(\w[\w+.-]*://[^\s?'\"<>]+)\?[^\s'\"<>]+")
 # The same where a library names the path alone ("… exceeded with url: /key?sig=…").
 _PARAMETERS = re.compile(r"\?[\w.%~-]+=[^\s'\"<>]*")
 _PASSWORD = re.compile(r"(\w[\w+.-]*://[^\s/:@]*):[^\s/@]+@")
-
+# What libraries call a secret where they repeat how they were set up or what they have sent: connection strings,
+# headers and signed requests.
+_NAMED = re.compile(
+    r"""(?ix) (?<![a-z]) (
+        (?:account|secret|secret_?access)_?key | shared_?access_?(?:key|signature) | sas_?token
+        | (?:security|session|access|auth|refresh)[_-]?token | client_?secret | passw(?:or)?d | awsaccesskeyid
+        | credential | signature | authorization
+    ) (['"]? \s* [:=] \s* ['"]?) (?:(?:bearer|basic)\s+)? [^\s,;&'"]+"""
+)
+_BEARER = re.compile(r"(?i)\b(bearer) [\w.~+/=-]{20,}")
 
 # What may stand before a place in a URL is the name of a connection, so "user:…@" is a password, which may hold a "/".
 # Not meant: a port ("host:22/a@b"), an IPv6 address, and the ARN of an access point in a bucket's place.
@@ -26,9 +35,10 @@ def is_web(url: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """The text with the password and the query of every URL in it left out."""
+    """The text with the password and the query of every URL in it left out, and what it calls a key or token."""
     text = _PARAMETERS.sub("?***", _QUERY.sub(r"\1?***", text))
-    return _PASSWORD.sub(r"\1:***@", text)
+    text = _PASSWORD.sub(r"\1:***@", text)
+    return _BEARER.sub(r"\1 ***", _NAMED.sub(r"\1\2***", text))
 
 
 def holds_credentials(url: str) -> bool:

@@ -92,8 +92,9 @@ class _ZstdFrames:
             self._input = self._input[min(self._PIECE, len(self._input)) - unused :]
             if self._frame.eof:
                 self._frame = None
-            output.append(data)
-            missing -= len(data)
+            if data:  # a file may hold any number of empty frames
+                output.append(data)
+                missing -= len(data)
         return b"".join(output)
 
 

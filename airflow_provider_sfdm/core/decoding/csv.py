@@ -16,7 +16,7 @@ file is refused, and a backslash at the end of a line outside quotes is dropped 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from typing import BinaryIO, NamedTuple
 
@@ -27,6 +27,11 @@ from ..json import dumps
 from ._csv_records import RecordParser, Records
 from .blocks import BOM, MAX_RECORD, ROWS_BLOCK, SCAN_BLOCK, LineTooLong, line_blocks
 from .stretch import Stretch
+
+# Every row holds all names as an item, and every line of a quoted header is gone over again with the next one. AWS
+# takes 10 KiB.
+MAX_HEADER = 256 * 1024
+MAX_HEADER_LINES = 1_000
 
 # Bytes that JSON writes longer than they are. A tab is one of them unless it is the delimiter.
 _CONTROLS = bytes(set(range(0x20)) - set(b"\r\n"))
@@ -54,14 +59,21 @@ def read_header(stream: BinaryIO, delimiter: str, source: str) -> Header:
     parser = RecordParser(delimiter, source)
     raw = b""
     size = lines = 0
-    while line := stream.readline(MAX_RECORD):
+    first = 1
+    while line := stream.readline(MAX_HEADER + 1):
         size += len(line)
-        raw += line.removeprefix(BOM) if not lines else line
         lines += 1
-        if len(raw) > MAX_RECORD or (len(line) == MAX_RECORD and not line.endswith(b"\n")):
-            raise ItemReaderFailed(f"{source} line {lines}: the header is longer than {MAX_RECORD} bytes")
-        text, error = _decode(raw, source, lines)
-        records = parser.parse(text, 1)
+        raw += line.removeprefix(BOM) if lines == 1 else line
+        if not raw.strip(b"\r\n"):
+            # A blank line before the header, which is not gone over again with the next one.
+            raw, first = b"", lines + 1
+            continue
+        if len(raw) > MAX_HEADER or lines - first >= MAX_HEADER_LINES:
+            raise ItemReaderFailed(
+                f"{source} line {lines}: the header is longer than {MAX_HEADER} bytes or {MAX_HEADER_LINES} lines"
+            )
+        text, error = _decode(raw, source, first)
+        records = parser.parse(text, first)
         error = error or records.error
         if error:
             raise error
@@ -69,8 +81,8 @@ def read_header(stream: BinaryIO, delimiter: str, source: str) -> Header:
             names = tuple(records.rows[0])
             refuse_duplicates(names)
             return Header(names, size, lines)
-    if raw.strip(b"\r\n"):
-        raise _open_quote(source, 1)
+    if raw:
+        raise _open_quote(source, first)
     raise ItemReaderFailed(f"{source}: the file is empty, so it has no header row")
 
 
@@ -99,9 +111,7 @@ def _row_blocks(
     for block in _record_blocks(stream, RecordParser(delimiter, source), source, first_line, block_size, rows=True):
         records = block.records
         if records.rows:
-            if min(map(len, records.rows)) < width:
-                _fill(records.rows, width)
-            yield map(dict, map(zip, repeat(names), records.rows))
+            yield map(dict, map(zip, repeat(names), _filled(records.rows, width)))
         if records.error:
             raise records.error
 
@@ -246,10 +256,12 @@ def _split_lines_off(data: bytes, count: int) -> tuple[bytes, bytes]:
     return data[: cut + 1], data[cut + 1 :]
 
 
-def _fill(rows: list[list[str]], width: int) -> None:
-    for row in rows:
-        if len(row) < width:
-            row.extend(repeat("", width - len(row)))
+def _filled(rows: list[list[str]], width: int) -> Iterable[list[str]]:
+    """The rows, none of fewer columns than there are names. A block of short ones is never filled at once: with many
+    names it may take a thousand times its size."""
+    if min(map(len, rows)) >= width:
+        return rows
+    return (row if len(row) >= width else [*row, *repeat("", width - len(row))] for row in rows)
 
 
 def _decode(data: bytes, source: str, first_line: int) -> tuple[str, ItemReaderFailed | None]:
@@ -278,12 +290,10 @@ class _Sizes:
         self._empty_row = self._names + len(dumps([""] * self._width))
 
     def of_rows(self, rows: list[list[str]]) -> list[int]:
-        if min(map(len, rows)) < self._width:
-            _fill(rows, self._width)
         if max(map(len, rows)) > self._width:
             rows = [row[: self._width] for row in rows]
         # Nothing but text here, so there is nothing to be strict about.
-        return list(map(self._names.__add__, map(len, map(orjson.dumps, rows))))
+        return list(map(self._names.__add__, map(len, map(orjson.dumps, _filled(rows, self._width)))))
 
     def of_lines(self, data: bytes, lines: list[bytes]) -> list[int]:
         """For lines without quotes, backslashes and lone CR: the values are the lines without the delimiters."""

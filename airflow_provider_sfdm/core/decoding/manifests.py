@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ItemReaderFailed
 from ..json import loads
-from .csv import refuse_duplicates
+from .csv import MAX_HEADER, refuse_duplicates
 
 _BUCKET_ARN = ":s3:::"
 
@@ -38,7 +38,10 @@ def inventory(data: bytes, source: str) -> InventoryManifest:
     kind = _text(manifest, "fileFormat", source)
     if kind != "CSV":
         raise ItemReaderFailed(f"{source}: the inventory's fileFormat is {kind}; only CSV can be read")
-    names = tuple(name.strip() for name in _text(manifest, "fileSchema", source).split(","))
+    schema = _text(manifest, "fileSchema", source)
+    if len(schema) > MAX_HEADER:
+        raise ItemReaderFailed(f"{source}: the inventory's fileSchema is longer than {MAX_HEADER} characters")
+    names = tuple(name.strip() for name in schema.split(","))
     refuse_duplicates(names)
     # A bucket's name stands here as an ARN, and in any partition: arn:aws:s3:::name.
     destination = _text(manifest, "destinationBucket", source)

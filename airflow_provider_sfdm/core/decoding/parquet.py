@@ -30,6 +30,8 @@ import pyarrow.parquet as pq
 
 from ..errors import ItemReaderFailed
 from ..json import dumps
+from .blocks import MAX_RECORD
+from .parquet_pages import DECODED_BYTES, BadPages, CheckedFile, WideRows
 
 # Rows are read in batches of about this many bytes, and of not more rows than make reading faster.
 _BATCH_BYTES = 16 << 20
@@ -57,15 +59,23 @@ class ParquetSource:
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._source = source
         try:
-            metadata = pq.read_metadata(file)
-            self._file = pq.ParquetFile(file, metadata=metadata, **_reading(metadata))
-        except (pa.ArrowException, OSError) as error:
+            self._pages = CheckedFile(file)
+            metadata = pq.read_metadata(self._pages)
+            self._file = pq.ParquetFile(self._pages, metadata=metadata, **_reading(metadata))
+        except (pa.ArrowException, BadPages, OSError) as error:
             raise self._failed(error) from error
         self._metadata = metadata
+        self._fixed = _fixed_bytes(metadata)
+        if self._fixed > MAX_RECORD:
+            raise ItemReaderFailed(f"{source}: a row has more than {MAX_RECORD} bytes")
         # Rows in each row group, in file order.
         self.row_groups: list[int] = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
         self.names: tuple[str, ...] = tuple(self._file.schema_arrow.names)
         self._nested = any(pa.types.is_nested(column.type) for column in self._file.schema_arrow)
+        if min(self.row_groups, default=0) < 0 or (not self.names and any(self.row_groups)):
+            raise ItemReaderFailed(
+                f"{source}: the Parquet file cannot be read: it has rows without columns, or less than none"
+            )
         if len(set(self.names)) != len(self.names):
             raise ItemReaderFailed(f"{source}: two columns have the same name")
 
@@ -133,7 +143,7 @@ class ParquetSource:
     def _batches(self, groups: list[int]) -> Iterator[Any]:
         """The row groups in batches whose columns ``to_pylist`` turns into JSON values."""
         try:
-            for batch in self._raw_batches(groups):
+            for batch in self._decodable(groups):
                 columns = []
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
                     converted = _convert(column)
@@ -143,8 +153,24 @@ class ParquetSource:
                         )
                     columns.append(converted)
                 yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, BadPages, OSError) as error:
             raise self._failed(error) from error
+
+    def _decodable(self, groups: list[int]) -> Iterator[Any]:
+        """The row groups in batches that are small without their dictionaries, too."""
+        for batch in self._raw_batches(groups):
+            parts = [batch]
+            while parts:
+                part = parts.pop()
+                size = sum(map(_decoded_bytes, part.columns))
+                if size <= DECODED_BYTES:
+                    yield part
+                elif part.num_rows == 1:
+                    raise ItemReaderFailed(f"{self._source}: a row has {size:,} bytes, more than {DECODED_BYTES:,}")
+                else:
+                    # Taken, not sliced: what converts nested columns looks at all that a slice was cut from.
+                    half = part.num_rows // 2
+                    parts += (part.take(pa.array(rows)) for rows in (range(half, part.num_rows), range(half)))
 
     def _raw_batches(self, groups: list[int]) -> Iterator[Any]:
         # A row group at a time, since rows differ in size between them, and Arrow may keep all that one call reads.
@@ -154,16 +180,36 @@ class ParquetSource:
         for group in groups:
             part = self._metadata.row_group(group)
             if together and size + part.total_byte_size > _BATCH_BYTES:
-                yield from self._file.iter_batches(self._rows_in(size, rows), row_groups=together)
+                yield from self._read(together, size, rows)
                 together, size, rows = [], 0, 0
             together.append(group)
             size += part.total_byte_size
             rows += part.num_rows
-        yield from self._file.iter_batches(self._rows_in(size, rows), row_groups=together)
+        yield from self._read(together, size, rows)
+
+    def _read(self, groups: list[int], size: int, rows: int) -> Iterator[Any]:
+        at_once = self._rows_in(size, rows)
+        done = 0
+        while True:
+            self._pages.watch(self._metadata, groups, at_once)
+            skip = done
+            try:
+                for batch in self._file.iter_batches(at_once, row_groups=groups):
+                    # What has been read before there were too many rows is passed over.
+                    if skip >= batch.num_rows:
+                        skip -= batch.num_rows
+                        continue
+                    new = batch.take(pa.array(range(skip, batch.num_rows))) if skip else batch
+                    skip = 0
+                    done += new.num_rows
+                    yield new
+                return
+            except WideRows as wide:
+                at_once = wide.rows
 
     def _rows_in(self, size: int, rows: int) -> int:
         """How many of these rows, of ``size`` bytes together, make a batch."""
-        size += _VALUE_BYTES * self._metadata.num_columns * rows
+        size += (_VALUE_BYTES * self._metadata.num_columns + self._fixed) * rows
         return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // (size + 1)))
 
     def _failed(self, error: Exception) -> ItemReaderFailed:
@@ -177,7 +223,37 @@ def _reading(metadata: Any) -> dict[str, Any]:
     # The size on disk is what is held, but only columns tell it; the size without compression is above it.
     if max((group.total_byte_size for group in groups), default=0) <= _ROW_GROUP_BYTES:
         return {}
-    return {"pre_buffer": False, "buffer_size": max(_PAGE_BUFFERS // metadata.num_columns, _LEAST_BUFFER)}
+    buffer = max(_PAGE_BUFFERS // max(metadata.num_columns, 1), _LEAST_BUFFER)
+    return {"pre_buffer": False, "buffer_size": buffer}
+
+
+def _fixed_bytes(metadata: Any) -> int:
+    """What the columns of a fixed number of bytes take in a row, once each."""
+    columns = map(metadata.schema.column, range(metadata.num_columns))
+    return sum(column.length for column in columns if column.physical_type == "FIXED_LEN_BYTE_ARRAY")
+
+
+def _decoded_bytes(array: Any) -> int:
+    """What the values take that are only named in the array, by their numbers in a dictionary: a file may say that
+    Arrow is to leave them so."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(array.dictionary) if _is_text(kind.value_type) else None
+        return 0 if lengths is None else pc.sum(pc.take(lengths.cast(pa.int64()), array.indices)).as_py() or 0
+    if pa.types.is_map(kind):
+        return _decoded_bytes(array.keys) + _decoded_bytes(array.items)
+    if pa.types.is_struct(kind):
+        return sum(map(_decoded_bytes, array.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _decoded_bytes(array.flatten())
+    return 0
+
+
+def _is_text(kind: Any) -> bool:
+    return any(
+        matches(kind)
+        for matches in (_types.is_string, _types.is_large_string, _types.is_binary, _types.is_large_binary)
+    )
 
 
 def _convert(array: Any) -> Any | None:

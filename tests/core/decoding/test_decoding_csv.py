@@ -153,8 +153,17 @@ class TestHeader:
         assert caught.value.cause == cause
 
     def test_too_long(self) -> None:
-        with pytest.raises(ItemReaderFailed, match=r"data.csv line 1: the header is longer than 8388608 bytes"):
-            csv.read_header(io.BytesIO(b"a" * (MAX_RECORD + 10)), ",", SOURCE)
+        longest = ",".join(f"{number:05x}" for number in range(50_000)).encode()[: csv.MAX_HEADER]
+        assert csv.read_header(io.BytesIO(longest), ",", SOURCE).size == csv.MAX_HEADER
+        with pytest.raises(ItemReaderFailed, match=r"data.csv line 1: the header is longer than 262144 bytes or 1000 "):
+            csv.read_header(io.BytesIO(longest + b"x"), ",", SOURCE)
+
+    def test_too_many_lines(self) -> None:
+        blank = b"\r\n" * 2_000
+        data = blank + b'"' + b"\n" * (csv.MAX_HEADER_LINES - 1) + b'"\nx'
+        assert csv.read_header(io.BytesIO(data), ",", SOURCE).lines == 2_000 + csv.MAX_HEADER_LINES
+        with pytest.raises(ItemReaderFailed, match=r"data.csv line 3001: the header is longer than 262144 bytes or "):
+            csv.read_header(io.BytesIO(data.replace(b'"', b'"\n', 1)), ",", SOURCE)
 
 
 @pytest.mark.parametrize("block_size", [7, 1 << 16])
