@@ -20,11 +20,28 @@ STOPPED = StopReason("States.TaskFailed", "the task was stopped from outside", l
 
 # Airflow sends SIGKILL 5 s after SIGTERM. A child that cannot be aborted gets less, as its partition's end is to be
 # stored by then, and the map run's results are to be written.
+_ASK_SECONDS = 1.0
 _CHILD_SECONDS = 1.5
 _OTHERS_SECONDS = 1.5
-_ENDED = frozenset({"failed", "success"})
+ENDED = frozenset({"failed", "success"})
 
 log = logging.getLogger(__name__)
+
+
+def asked_dag_run_state(dag_id: str, run_id: str) -> str:
+    """The state of a DAG run, or "" where Airflow does not tell it soon: its API may be away as well."""
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            told.append(dag_run_state(dag_id, run_id))
+        except Exception as problem:  # whatever the connection to Airflow raises: the task is being killed
+            log.warning("Airflow does not say why this task is killed: %r", problem)
+
+    asking = threading.Thread(target=ask, name="dag-run-state", daemon=True)
+    asking.start()
+    asking.join(_ASK_SECONDS)
+    return told[0] if told else ""
 
 
 class Killing:
@@ -60,7 +77,7 @@ class Killing:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        elif self._aborted() and self._dag_run_state() in _ENDED:
+        elif self._aborted() and self._dag_run_state() in ENDED:
             self._write()  # another partition's task was killed before
 
     def _aborted(self) -> bool:
@@ -69,10 +86,11 @@ class Killing:
 
     def _run(self) -> None:
         state = self._dag_run_state()
-        if state not in _ENDED:
+        if state not in ENDED:
             self._stop.set(STOPPED)
             return
-        reason = StopReason("", f"the DAG run ended before the map run: it is {state}", aborted=True)
+        cause = f"the DAG run ended before the map run: it is {state}"
+        reason = StopReason("", cause, aborted=True, dag_run_ended=True)
         log.warning("The map run is aborted, as its DAG run is %s", state)
         self._stop.set(reason)
         try:
@@ -85,13 +103,7 @@ class Killing:
 
     def _dag_run_state(self) -> str:
         ti = self._task_instance
-        if ti is None:
-            return ""
-        try:
-            return dag_run_state(ti.dag_id, ti.run_id)
-        except Exception as problem:  # whatever the connection to Airflow raises: the task is being killed
-            log.warning("Airflow does not say why this task is killed: %r", problem)
-            return ""
+        return "" if ti is None else asked_dag_run_state(ti.dag_id, ti.run_id)
 
     def _write(self) -> None:
         try:

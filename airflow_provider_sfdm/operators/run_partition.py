@@ -14,12 +14,12 @@ from ..core.processors import PythonFunction
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.folder import MapRunFolder
 from ..runtime.partition import PartitionEnd, run_partition
-from ..runtime.redrive import redrive_partition
+from ..runtime.redrive import NotRedrivable, redrive_partition
 from ..runtime.run import invocation_factory
 from ..runtime.stop import StopSignal
 from ..storage import StorageError, open_folder
 from .authored import AuthoredMap
-from .killing import STOPPED, Killing
+from .killing import ENDED, STOPPED, Killing, asked_dag_run_state
 from .places import checkpoint_seconds
 
 # The attribute is there before the task runs, too: an undefined name in the template would leave no label at all.
@@ -69,7 +69,7 @@ class RunPartitionOperator(BaseOperator):
             definition = self.authored.rendered(self.distributed_map)
             index = self.partition["index"]
             folder = MapRunFolder(open_folder(self.partition["map_run"], connections))
-            folder = redrive_partition(folder, index, connections, time.time())
+            folder = redrive_partition(folder, index, connections, time.time(), lambda: _goes_on(context))
             self._killing = Killing(context, folder, index, connections, self._stop)
             with self._killing:
                 end = run_partition(
@@ -82,6 +82,8 @@ class RunPartitionOperator(BaseOperator):
                     on_progress=self._log_progress,
                     checkpoint_seconds=checkpoint_seconds(),
                 )
+        except NotRedrivable as reason:
+            raise AirflowFailException(str(reason)) from None
         except (StatesError, InvalidDefinition) as error:
             if isinstance(error.__cause__, StorageError):
                 raise  # the store may answer next time: Airflow's retries decide
@@ -103,6 +105,11 @@ class RunPartitionOperator(BaseOperator):
     def _log_progress(self, items: Counts, executions: Counts) -> None:
         share = f"{executions.finished / executions.total:.0%}" if executions.total else "all"
         self.log.info("%s done: %s", share, in_words(items, executions))
+
+
+def _goes_on(context: Context) -> bool:
+    ti = context["ti"]
+    return asked_dag_run_state(ti.dag_id, ti.run_id) not in ENDED
 
 
 def _outcome(definition: DistributedMap, end: PartitionEnd) -> str:

@@ -29,7 +29,8 @@ def write_aborted(folder: MapRunFolder, connections: Connections, seconds: float
     :raises StatesError: something could not be read or written.
     :raises StorageError: the map run's folder could not be reached.
     """
-    partitions = range(len(Plan.from_dict(folder.read(PLAN)).partitions))
+    plan = Plan.from_dict(folder.read(PLAN))
+    partitions = sorted(folder.cleared()) if plan.partial else range(len(plan.partitions))
     until = time.monotonic() + seconds
     while (begun := folder.begun()) and time.monotonic() < until:
         time.sleep(_LOOK_SECONDS)

@@ -31,11 +31,17 @@ class Before:
         files = {**content["files"], "SUCCEEDED": [*self.files, *content["files"]["SUCCEEDED"]]}
         output = content["output"]
         return {
+            **self.counted(content),
+            "files": files,
+            "output": None if output is None or self.output is None else [*self.output, *output],
+        }
+
+    def counted(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The counters of ``content``, with this counted, too; the rest of it as it is."""
+        return {
             **content,
             "items": _add(content["items"], self.items),
             "executions": _add(content["executions"], self.executions),
-            "files": files,
-            "output": None if output is None or self.output is None else [*self.output, *output],
         }
 
 

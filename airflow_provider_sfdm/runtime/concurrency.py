@@ -14,11 +14,10 @@ class Concurrency:
 
     def set(self, limit: int) -> None:
         """From now on ``limit`` may be in flight; those that are go on."""
-        if limit != self.limit:
-            self.limit = limit
-            for callback in tuple(self._callbacks):
-                callback()
+        self.limit = limit
+        for callback in tuple(self._callbacks):
+            callback()
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called after each change."""
+        """Have ``callback`` called whenever it is set, be it to what it was: what it stands for may have changed."""
         self._callbacks.append(callback)

@@ -16,9 +16,10 @@ from ..core.records import timestamp
 from ..core.summary import MapRunSummary
 from ..storage import Connections
 from .catalog import find_map_run
+from .cleared import Cleared
 from .ends import ends_of, latest
 from .finish import total, write_results
-from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
+from .folder import PLAN, SUMMARY, MapRunFolder
 from .limits import change_limits, limits_of
 from .plan import Plan
 from .stop import StopReason
@@ -142,13 +143,15 @@ def _running(folder: MapRunFolder, plan: Plan, connections: Connections) -> MapR
 def _counters(folder: MapRunFolder, plan: Plan, connections: Connections) -> tuple[Counts, Counts]:
     """Of items and of child executions: of each partition those that it ended with, else those that it told last."""
     ends = [end.content if end else None for end in ends_of(folder, plan, connections, close=False)]
-    before = folder.find(BEFORE) if plan.redrive_count else None
+    before = plan.before
     told = folder.progress()
     counted: list[dict[str, Any] | None] = []
     for index, end in enumerate(ends):
         if end is None and index in told:
             items, executions = told[index]
             end = {"items": items.to_dict(), "executions": executions.to_dict()}
+            if plan.partial and (cleared := Cleared.of(folder, index)) is not None:
+                end = cleared.before.counted(end)
         counted.append(end)
     sums = total(plan, counted, "items", before), total(plan, counted, "executions", before)
     for counts in sums:

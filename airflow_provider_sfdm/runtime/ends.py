@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import ItemReaderFailed
 from ..storage import Connections, open_folder
-from .cleared import Cleared
+from .cleared import partition_of
 from .closing import close_partition
 from .folder import PLAN, REDRIVES, MapRunFolder
 from .plan import Partition, Plan
@@ -49,24 +49,47 @@ def ends_of(folder: MapRunFolder, plan: Plan, connections: Connections, *, close
     :raises ResultWriterFailed: the results of such a partition could not be written.
     :raises StorageError: a folder could not be reached.
     """
-    return [end_of(folder, plan, index, connections, close=close) for index in range(len(plan.partitions))]
+    runs = _Runs(folder, plan, connections)
+    return [runs.end_of(index, close) for index in range(len(plan.partitions))]
 
 
 def end_of(folder: MapRunFolder, plan: Plan, index: int, connections: Connections, *, close: bool = True) -> End | None:
     """The end of one partition; see ``ends_of``."""
-    partition = plan.partitions[index]
-    if plan.partial:
-        cleared = Cleared.of(folder, index)
-        if cleared is None:  # it stays as it was before this redrive
-            before = redrive_folder(root_of(folder, connections), plan.redrive_count - 1, connections)
-            return end_of(before, Plan.from_dict(before.read(PLAN)), index, connections, close=close)
-        partition = cleared.partition
-    content = folder.read_partition(index)
-    if content is None and close:
-        try:
-            close_partition(folder, index, connections)
-        except ItemReaderFailed as error:
-            log.warning("What partition %d has recorded is in no result file, as its end is unknown: %s", index, error)
-            return None
+    return _Runs(folder, plan, connections).end_of(index, close)
+
+
+class _Runs:
+    """A redrive of some partitions, and where the others have ended; any other run has ended all of them itself."""
+
+    def __init__(self, folder: MapRunFolder, plan: Plan, connections: Connections) -> None:
+        self._connections = connections
+        self._number = plan.redrive_count
+        self._elsewhere = plan.ended_in
+        self._cleared = folder.cleared() if plan.partial else None
+        self._known = {plan.redrive_count: (folder, plan)}
+
+    def end_of(self, index: int, close: bool) -> End | None:
+        here = self._cleared is None or index in self._cleared
+        number = self._number if here else self._elsewhere[index]
+        folder, plan = self._run(number)
         content = folder.read_partition(index)
-    return None if content is None else End(content, partition, folder, plan.redrive_count)
+        if content is None and close:
+            try:
+                close_partition(folder, index, self._connections)
+            except ItemReaderFailed as error:
+                log.warning(
+                    "What partition %d has recorded is in no result file, as its end is unknown: %s", index, error
+                )
+                return None
+            content = folder.read_partition(index)
+        if content is None:
+            return None
+        partition, _ = partition_of(plan, folder, index)
+        return End(content, partition, folder, number)
+
+    def _run(self, number: int) -> tuple[MapRunFolder, Plan]:
+        if number not in self._known:
+            root = root_of(self._known[self._number][0], self._connections)
+            folder = redrive_folder(root, number, self._connections)
+            self._known[number] = folder, Plan.from_dict(folder.read(PLAN))
+        return self._known[number]

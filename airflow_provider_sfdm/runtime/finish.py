@@ -19,7 +19,7 @@ from ..core.tolerance import FailureTolerance
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectStore, StorageError
 from .ends import ends_of
-from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
+from .folder import PLAN, SUMMARY, MapRunFolder
 from .limits import limits_of
 from .plan import Plan
 from .stop import StopReason
@@ -42,7 +42,7 @@ def write_results(folder: MapRunFolder, connections: Connections, *, close: bool
     plan = Plan.from_dict(folder.read(PLAN))
     destination = open_folder(plan.destination.root, connections)
     ends = [end.content if end else None for end in ends_of(folder, plan, connections, close=close)]
-    before = folder.find(BEFORE) if plan.redrive_count else None
+    before = plan.before
     items, executions = total(plan, ends, "items", before), total(plan, ends, "executions", before)
     limits = limits_of(folder, plan)
     error = _verdict(limits.tolerance, folder.stop_reason(), ends, items)

@@ -18,8 +18,7 @@
         results/                result files and manifest, unless a ResultWriter says where
         summary.json            the map run's summary
         cleared/<n>.json        that partition n, cleared by itself, runs again in this redrive: see cleared.py
-        redrives/<n>/           redrive n: a folder like this one, with children.jsonl (those that run again) and
-                                before.json (what had succeeded before)
+        redrives/<n>/           redrive n: a folder like this one, with children-….jsonl (those that run again)
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ from .stop import StopReason
 PLAN = "plan.json"
 SPOOL = "items.jsonl"
 CHILDREN = "children.jsonl"
-BEFORE = "before.json"
 REDRIVES = "redrives/"
 SUMMARY = "summary.json"
 RESULTS = "results"
@@ -232,8 +230,8 @@ class MapRunFolder:
         return self.find(f"{_PARTITIONS}{partition:05d}.json")
 
     def has_begun(self) -> bool:
-        """Whether any child of the map run may have been started."""
-        if self.find(SUMMARY) is not None:  # whatever a listing does not show yet
+        """Whether any child of the map run may have been started, or none may any more."""
+        if self.find(SUMMARY) is not None or self.stop_reason() is not None:  # whatever a listing does not show yet
             return True
         prefixes = (_ATTEMPTS, _PARTITIONS, _PROGRESS, "claims/")
         return any(next(self._keys(prefix), None) is not None for prefix in prefixes)
@@ -248,15 +246,30 @@ class MapRunFolder:
         """Note what runs again of a partition that was cleared, once; tells whether it was this that is noted."""
         return self.store.put_if_absent(f"{_CLEARED}{partition:05d}.json", dumps(content))
 
+    def cleared(self) -> set[int]:
+        """The partitions that run again in this redrive, where it is one of cleared partitions alone."""
+        return {int(key.removeprefix(_CLEARED).removesuffix(".json")) for key in self._keys(_CLEARED)}
+
     def read_cleared(self, partition: int) -> dict[str, Any] | None:
         return self.find(f"{_CLEARED}{partition:05d}.json")
 
     def redrives(self) -> int:
         """The number of the last redrive that was planned; 0 without any."""
-        number = 0
-        while self.find(f"{REDRIVES}{number + 1}/{PLAN}") is not None:
-            number += 1
-        return number
+        # There may be a thousand: the last is looked for by doubling and halving.
+        known, beyond = 0, 1
+        while self._has_redrive(beyond):
+            known, beyond = beyond, 2 * beyond
+        while beyond - known > 1:
+            middle = (known + beyond) // 2
+            known, beyond = (middle, beyond) if self._has_redrive(middle) else (known, middle)
+        return known
+
+    def _has_redrive(self, number: int) -> bool:
+        try:
+            self.store.pin(f"{REDRIVES}{number}/{PLAN}")
+        except ObjectNotFound:
+            return False
+        return True
 
     def ended(self) -> set[int]:
         """The partitions that have ended."""

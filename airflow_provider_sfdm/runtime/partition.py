@@ -127,9 +127,11 @@ def _discard_attempts(folder: MapRunFolder, index: int) -> None:
         log.warning("The journal of partition %d could not be deleted: %s", index, error)
 
 
-def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[str, Any]:
-    """Why a partition stopped early, as it is stored with its counters: the map run's stop flag may get lost."""
-    if reason is None:
+def _stored_stop(reason: StopReason | None, error: StatesError | None, executions: Counts) -> dict[str, Any]:
+    """Why a partition stopped early, as it is stored with its counters: the map run's stop flag may get lost. One whose
+    children have all ended by themselves has not.
+    """
+    if reason is None or (error is None and not executions.pending and not executions.aborted):
         return {}
     return {"stopped": reason.to_dict(), "stoppedHere": error is not None}
 
@@ -196,7 +198,9 @@ class _Running:
                 self._children(invocation, connections)
                 self._check()
                 self._files.close()
-                content = self.recorder.content(self._files) | _stored_stop(self._stop.of_map_run, self.error)
+                content = self.recorder.content(self._files) | _stored_stop(
+                    self._stop.of_map_run, self.error, self.recorder.executions
+                )
                 sent = True
                 if not self._folder.write_partition(self._partition.index, content):
                     self._files.discard()
@@ -250,8 +254,8 @@ class _Running:
         def set_concurrency() -> None:
             self._concurrency.set(self._in_flight(ready))
 
-        set_concurrency()
         self._share.on_change(set_concurrency)
+        set_concurrency()
         common = children, ready.invoke, policy, self._stop, self._ended
         at_once = ready.is_async or policy.timeout is not None
         # The number may change while they run one by one: then those that are left run the other way.

@@ -153,8 +153,12 @@ class Plan:
     # of all of them, ``children`` those that run again.
     redrive_count: int = 0
     redrive_date: str | None = None
-    # Whether this redrive is of those partitions alone that were cleared: see cleared.py.
+    # What had succeeded before it: numbers of items and executions, and the files that list it.
+    before: Mapping[str, Any] | None = None
+    # Whether this redrive is of those partitions alone that were cleared: see cleared.py. The others' ends are those of
+    # the redrives (0: the first run) that are noted here.
     partial: bool = False
+    ended_in: tuple[int, ...] = ()
 
     @property
     def result_folder(self) -> str:
@@ -197,4 +201,5 @@ class Plan:
         content["batches"] = Batches(**content["batches"])
         content["tolerance"] = FailureTolerance(**content["tolerance"])
         content["partitions"] = tuple(Partition(**p) for p in content["partitions"])
+        content["ended_in"] = tuple(content["ended_in"])
         return cls(**content)

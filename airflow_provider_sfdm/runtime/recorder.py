@@ -194,9 +194,10 @@ class Recorder:
         )  # fmt: skip
         # AWS: failed children are always written as NONE records, in the state output too.
         entries = (*entries, ("FAILED", (self._records.record(ended),)))
-        if child.failed_at is None:
+        resume = child.failed_at or child.resume  # one that is aborted before it began goes on where it was to begin
+        if resume is None:
             return entries
-        point = {"Name": child.name(self._map_run), **child.failed_at.to_dict()}
+        point = {"Name": child.name(self._map_run), **resume.to_dict()}
         return (*entries, (RESUME, (dumps(point),)))
 
     def _success(

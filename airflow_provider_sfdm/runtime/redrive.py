@@ -4,15 +4,16 @@ It is the same map run, with the same ARN, the same children by name, and its ow
 partitions, journal, stop flag and progress of the one have nothing to do with those of the other. Its result files go
 to ``Redrive-<n>/``; what had succeeded before stays where it is, and the new manifest lists both.
 
-Source: the AWS guide's "Redriving Map Runs" and recorded redrives; docs/airflow.md says what differs.
+Source: the AWS guide's "Redriving Map Runs" and recorded redrives; docs/redrive.md compares field by field.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from ..core.counters import MapRunStatus, counted
 from ..core.errors import DataLimitExceeded
@@ -26,8 +27,8 @@ from .cleared import Before, Cleared
 from .ends import End, end_of, ends_of, latest, redrive_folder, root_of
 from .engine import share_out
 from .finish import outputs_of
-from .folder import BEFORE, CHILDREN, PLAN, SUMMARY, MapRunFolder
-from .limits import limits_of
+from .folder import PLAN, SUMMARY, MapRunFolder
+from .limits import Limits, limits_of
 from .plan import Plan, Source, SourceKind
 from .reading import redriven_children
 from .result_files import RESUME
@@ -61,83 +62,129 @@ def plan_redrive(
     :raises StorageError: a folder could not be reached. Called again it begins anew.
     :raises StatesRuntime: a result file is not what was written.
     """
-    last = latest(folder, connections)
-    plan = Plan.from_dict(last.read(PLAN))
-    _check_redrivable(plan, last.find(SUMMARY))
-    ends = _known(plan, ends_of(last, plan, connections))
-    unread = sum(end.content["items"]["total"] - end.content["items"]["resultsWritten"] for end in ends)
-    if unread:
-        raise NotRedrivable(f"{plan.map_run.arn} could not read {counted(unread, 'item')}, which have no record")
-    number = plan.redrive_count + 1
-    following = redrive_folder(folder, number, connections)
-    following.write(BEFORE, _before(last, ends))
-    children = _children(plan, ends, open_folder(plan.destination.root, connections), timestamp(now))
-    layout = write_children(children, following.store, CHILDREN, batched=plan.batches.batched)
-    limits = limits_of(last, plan)
-    planned = replace(
-        plan,
-        source=layout.source,
-        tolerance=limits.tolerance,
-        max_concurrency=limits.max_concurrency,
-        children=layout.children,
-        partitions=share_out(layout, limits.max_concurrency, partitions, at_once, one_child_each=one_child_each),
-        redrive_count=number,
-        redrive_date=timestamp(now),
-        partial=False,
-    )
-    following.write(PLAN, planned.to_dict())
-    log.info("Redrive %d: %s of %s", number, counted(layout.children, "child execution"), plan.map_run.arn)
-    return following, planned
+    while True:
+        last = latest(folder, connections)
+        plan = Plan.from_dict(last.read(PLAN))
+        _check_redrivable(plan, last.find(SUMMARY))
+        ends = _known(plan, ends_of(last, plan, connections))
+        unread = sum(end.content["items"]["total"] - end.content["items"]["resultsWritten"] for end in ends)
+        if unread:
+            raise NotRedrivable(f"{plan.map_run.arn} could not read {counted(unread, 'item')}, which have no record")
+        following = redrive_folder(folder, plan.redrive_count + 1, connections)
+        key = _children_key()
+        children = _children(plan, ends, open_folder(plan.destination.root, connections), timestamp(now))
+        layout = write_children(children, following.store, key, batched=plan.batches.batched)
+        limits = limits_of(last, plan)
+        shared = share_out(layout, limits.max_concurrency, partitions, at_once, one_child_each=one_child_each)
+        planned = replace(
+            _next(plan, limits, now),
+            source=layout.source,
+            children=layout.children,
+            partitions=tuple(replace(partition, children_key=key) for partition in shared),
+            before=_before(plan, ends),
+        )
+        if following.plan_once(planned.to_dict()) or Plan.from_dict(following.read(PLAN)) == planned:
+            what = counted(layout.children, "child execution")
+            log.info("Redrive %d: %s of %s", planned.redrive_count, what, plan.map_run.arn)
+            return following, planned
+        # Partitions that were cleared a moment ago have begun one: it is redriven in turn.
 
 
-def redrive_partition(folder: MapRunFolder, index: int, connections: Connections, now: float) -> MapRunFolder:
+def redrive_partition(
+    folder: MapRunFolder,
+    index: int,
+    connections: Connections,
+    now: float,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> MapRunFolder:
     """Where partition ``index`` runs now: in ``folder``, or, if it is cleared after the map run has ended without
     success, in the folder of a redrive of such partitions alone, where what did not succeed of it runs again.
 
     The first that comes plans that redrive; the others join it until it has ended.
 
+    :param goes_on: asked whether the DAG run goes on, where it had ended before the map run.
+
+    :raises NotRedrivable: the whole map run has been redriven meanwhile, and its partitions are others.
     :raises StorageError: a folder could not be reached. Called again it goes on.
     :raises StatesError: a result file is not what was written, or cannot be written for a partition that left no end.
     """
     root = root_of(folder, connections)
     last = latest(root, connections)
-    plan, summary = Plan.from_dict(last.read(PLAN)), last.find(SUMMARY)
-    if summary is not None:
+    plan = Plan.from_dict(last.read(PLAN))
+    if not plan.partial and last.url != folder.url:
+        raise NotRedrivable(f"{plan.map_run.arn} was redriven as a whole: this partition is none of that redrive")
+    summary = last.find(SUMMARY)
+    if summary is not None or _was_left(last, goes_on):
         try:
             _check_redrivable(plan, summary)
             _known(plan, [end_of(last, plan, index, connections)])
         except NotRedrivable as reason:
             log.info("Nothing runs again: %s", reason)
-            return last
-        number = plan.redrive_count + 1
-        following = redrive_folder(root, number, connections)
-        following.write(BEFORE, last.find(BEFORE) or _NOTHING_BEFORE)
-        source = Source(SourceKind.CHILDREN)
-        limits = limits_of(last, plan)
-        plan = replace(
-            plan,
-            source=source,
-            tolerance=limits.tolerance,
-            max_concurrency=limits.max_concurrency,
-            redrive_count=number,
-            redrive_date=timestamp(now),
-            partial=True,
-        )
-        if not following.plan_once(plan.to_dict()):
-            plan = Plan.from_dict(following.read(PLAN))
-        last = following
+            end = end_of(last, plan, index, connections, close=False)
+            return last if end is None else end.folder
+        last, plan = _begin_partial(root, last, plan, now, connections)
     if plan.partial and Cleared.of(last, index) is None:
-        before = redrive_folder(root, plan.redrive_count - 1, connections)
-        _clear(before, last, plan, index, connections)
+        _clear(last, plan, index, connections)
     return last
 
 
-def _clear(before: MapRunFolder, folder: MapRunFolder, plan: Plan, index: int, connections: Connections) -> None:
-    """Write down in ``folder`` what of partition ``index`` runs again: what had not succeeded in ``before``."""
+def _was_left(folder: MapRunFolder, goes_on: Callable[[], bool]) -> bool:
+    """Whether the map run was left without a summary, as its DAG run had ended, which runs once more now."""
+    reason = folder.stop_reason()
+    return reason is not None and reason.dag_run_ended and goes_on()
+
+
+def _begin_partial(
+    root: MapRunFolder, last: MapRunFolder, plan: Plan, now: float, connections: Connections
+) -> tuple[MapRunFolder, Plan]:
+    cleared = last.cleared() if plan.partial else range(len(plan.partitions))
+    limits = limits_of(last, plan)
+    planned = replace(
+        _next(plan, limits, now),
+        source=Source(SourceKind.CHILDREN),
+        partial=True,
+        ended_in=tuple(
+            plan.redrive_count if index in cleared else plan.ended_in[index] for index in range(len(plan.partitions))
+        ),
+    )
+    following = redrive_folder(root, planned.redrive_count, connections)
+    if limits.number:
+        # The shares of the partitions are those of the beginning: where that was changed, they divide it anew.
+        following.write_limits(1, limits.to_dict())
+    if following.plan_once(planned.to_dict()):
+        return following, planned
+    planned = Plan.from_dict(following.read(PLAN))
+    if not planned.partial:
+        raise NotRedrivable(f"{plan.map_run.arn} is redriven as a whole: this partition is none of that redrive")
+    return following, planned
+
+
+def _next(plan: Plan, limits: Limits, now: float) -> Plan:
+    """The plan of a redrive that begins now, but for what runs in it."""
+    return replace(
+        plan,
+        tolerance=limits.tolerance,
+        max_concurrency=limits.max_concurrency,
+        redrive_count=plan.redrive_count + 1,
+        redrive_date=timestamp(now),
+        partial=False,
+        ended_in=(),
+    )
+
+
+def _children_key() -> str:
+    """Whoever plans writes an object of its own: several may at the same time."""
+    return f"children-{uuid4()}.jsonl"
+
+
+def _clear(folder: MapRunFolder, plan: Plan, index: int, connections: Connections) -> None:
+    """Write down in ``folder`` what of partition ``index`` runs again: what had not succeeded before."""
+    root = root_of(folder, connections)
+    before = redrive_folder(root, plan.ended_in[index], connections)
     earlier = Plan.from_dict(before.read(PLAN))
     (end,) = _known(earlier, [end_of(before, earlier, index, connections)])
     destination = open_folder(plan.destination.root, connections)
-    key = f"children-{index:05d}.jsonl"
+    key = _children_key()
     children = _children(earlier, [end], destination, plan.redrive_date or "")
     layout = write_children(children, folder.store, key, batched=plan.batches.batched)
     partition = replace(end.partition, items=layout.items, children=layout.children, offset=0, line=1, children_key=key)
@@ -166,12 +213,9 @@ def _known(plan: Plan, ends: Sequence[End | None]) -> list[End]:
     return found
 
 
-_NOTHING_BEFORE: dict[str, Any] = {"items": 0, "executions": 0, "files": []}
-
-
-def _before(last: MapRunFolder, ends: Iterable[End]) -> dict[str, Any]:
+def _before(plan: Plan, ends: Iterable[End]) -> dict[str, Any]:
     """What has succeeded up to now: how much of it, and in which files."""
-    before = last.find(BEFORE) or _NOTHING_BEFORE
+    before = plan.before or {"items": 0, "executions": 0, "files": []}
     contents = [end.content for end in ends]
     return {
         "items": before["items"] + sum(content["items"]["succeeded"] for content in contents),

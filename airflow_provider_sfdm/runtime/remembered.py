@@ -14,7 +14,7 @@ from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps, loads
 from ..core.names import MapRunName
 from ..storage import Connections, open_folder
-from ..storage.base import ObjectNotFound
+from ..storage.base import ObjectNotFound, StorageError
 from .ends import latest
 from .folder import PLAN, MapRunFolder
 from .plan import Plan
@@ -82,12 +82,18 @@ class LastMapRun:
         self._url = url
         self._connections = connections
         self._store = open_folder(url, connections)
+        self._is_first = False
 
     def remember(self, map_run: MapRunName, data: str | None) -> None:
         """``data``: the fingerprint of all that decides what the children get. Before anything is read: another attempt
         goes on then.
         """
-        self._store.put(_LAST, dumps({"MapRun": map_run.uuid, "Data": data}))
+        content = dumps({"MapRun": map_run.uuid, "Data": data})
+        if not self._is_first:
+            self._store.put(_LAST, content)
+        elif not self._store.put_if_absent(_LAST, content) and self._store.read(_LAST) != content:
+            # This attempt was taken for lost, and was not: what a later one remembers stays.
+            raise StorageError(self._store.shown(_LAST), "another attempt has begun a map run meanwhile")
 
     def unplanned(self, data: str | None) -> str | None:
         """The UUID of a map run that was remembered, over the same data, for which there is no plan yet."""
@@ -101,6 +107,7 @@ class LastMapRun:
             found = loads(self._store.read(_LAST))
             return _Last(str(UUID(found["MapRun"])), found["Data"])  # it becomes a part of a path
         except ObjectNotFound:
+            self._is_first = True
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("A new map run, as %s is not what was written: %r", self._store.shown(_LAST), error)

@@ -13,20 +13,22 @@ class StopReason:
     """Why a map run stops early: AWS's error name and cause. ``aborted`` is a stop by hand, not a failure.
 
     ``local`` stops this attempt of this partition only: the others go on, and another attempt may start it over.
+    ``dag_run_ended``: no task of the map run was to run any more.
     """
 
     error: str
     cause: str
     aborted: bool = False
     local: bool = False
+    dag_run_ended: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored in a map run's folder; a local one never is."""
-        return {"Error": self.error, "Cause": self.cause, "Aborted": self.aborted}
+        return {"Error": self.error, "Cause": self.cause, "Aborted": self.aborted, "DagRunEnded": self.dag_run_ended}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StopReason:
-        return cls(data["Error"], data["Cause"], data["Aborted"])
+        return cls(data["Error"], data["Cause"], data["Aborted"], dag_run_ended=data["DagRunEnded"])
 
 
 class StopSignal:

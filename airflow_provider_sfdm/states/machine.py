@@ -27,6 +27,8 @@ from .state_task import Task
 from .state_wait import Wait
 from .visit import Execution, Run, Visit
 
+_NONE: Mapping[str, Any] = {}
+
 
 class Machine:
     """A list of states with a first one."""
@@ -53,7 +55,8 @@ class Machine:
         execution, states = run.execution, self._states
         state = self._first if begin_at is None else states[begin_at]
         while True:
-            run.at = state.name, data
+            # As they are now: a state that fails may have set some.
+            run.at = state.name, data, dict(run.variables) if run.variables else _NONE
             run.check()
             visit = Visit(run, state.name, data, 0 if state.retries else None)
             try:
@@ -114,18 +117,19 @@ def execute(
             run.variables.update(resume.variables)
             return Outcome(Status.SUCCEEDED, machine.run(run, resume.input, resume.state))
     except StateFailed as failed:
-        return Outcome(Status.FAILED, error=failed.error, cause=failed.cause, resume=_resume(run))
+        return Outcome(Status.FAILED, error=failed.error, cause=failed.cause, resume=_resume(run, resume))
     except StatesError as error:
-        return Outcome(Status.FAILED, error=error.error, cause=error.cause, resume=_resume(run))
+        return Outcome(Status.FAILED, error=error.error, cause=error.cause, resume=_resume(run, resume))
     except ExecutionTimedOut:
         # Recorded: neither an error nor a cause.
-        return Outcome(Status.TIMED_OUT, resume=_resume(run))
+        return Outcome(Status.TIMED_OUT, resume=_resume(run, resume))
     except Aborted:
-        return Outcome(Status.ABORTED, resume=_resume(run))
+        return Outcome(Status.ABORTED, resume=_resume(run, resume))
 
 
-def _resume(run: Run | None) -> Resume | None:
-    return None if run is None or run.at is None else Resume(*run.at, dict(run.variables))
+def _resume(run: Run | None, begun_at: Resume | None) -> Resume | None:
+    """Where a redrive would go on: at the state that was entered last, else where this run was to begin."""
+    return begun_at if run is None or run.at is None else Resume(*run.at)
 
 
 def start(

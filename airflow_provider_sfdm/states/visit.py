@@ -84,8 +84,8 @@ class Run:
         self.variables = variables
         self.item = item
         self.lifetime = lifetime or execution.lifetime
-        self.at: tuple[str, Any] | None = None
-        """The state that was entered last, and its input."""
+        self.at: tuple[str, Any, Mapping[str, Any]] | None = None
+        """The state that was entered last, its input, and the variables as they were then."""
 
     def check(self) -> None:
         """Raises Aborted or ExecutionTimedOut when no further state may begin."""
