@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 from ..compat import AirflowFailException, BaseOperator, Context, XComArg
 from ..core.counters import counted
 from ..core.errors import InvalidDefinition, StatesError
+from ..core.names import MapRunName
 from ..core.values import UNSET, is_template
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.catalog import Owner, enter
@@ -22,6 +24,7 @@ from ..storage import StorageError, open_folder
 from .authored import AuthoredMap
 from .places import (
     check_storage,
+    checkpoint_seconds,
     map_runs_url,
     max_map_length,
     number_of_partitions,
@@ -115,23 +118,27 @@ class ReadItemsOperator(BaseOperator):
         }
         if (found := last.go_on(data, **shares)) is not None:
             return found
-        planned = plan_map_run(
+        name = f"{self.dag_id}.{self.group_id}"
+        begun = last.unplanned(data)  # an attempt that died while it read
+        map_run = MapRunName.new(name, definition.label, uuid4() if begun is None else UUID(begun))
+        last.remember(map_run, data)
+        run = context["dag_run"]
+        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
+        folder = MapRunFolder(open_folder(f"{url}/{map_run.uuid}", connections))
+        enter(open_folder(storage_url(self.storage), connections), folder, map_run.uuid, owner)
+        return plan_map_run(
             definition,
-            name=f"{self.dag_id}.{self.group_id}",
+            name=name,
+            map_run=map_run,
             storage=url,
             connections=connections,
             run_input=run_input,
             items=items,
             from_results=from_results,
             on_read=_ReadProgress(self.log),
+            checkpoint_seconds=checkpoint_seconds(),
             **shares,
         )
-        folder, plan = planned
-        last.remember(plan, data)
-        run = context["dag_run"]
-        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
-        enter(open_folder(storage_url(self.storage), connections), folder, plan.map_run.uuid, owner)
-        return folder, plan
 
 
 def partition_label(plan: Plan, partition: Partition) -> str:

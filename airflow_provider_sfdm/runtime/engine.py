@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from ..core.batching import Batching
@@ -30,8 +31,10 @@ from .earlier import lay_out_unsuccessful
 from .evaluation import check_expressions, evaluated
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
-from .planning import Layout, lay_out_in_place, spool
-from .sources import STATE_DATA, reader_items, source_label, state_data
+from .planning import Layout, lay_out_in_place
+from .reading_journal import Read, ReadingJournal
+from .sources import STATE_DATA, reader_items, source_label, state_data, what_is_read
+from .spooling import spool
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ def plan_map_run(
     at_once: int | None = None,
     one_child_each: bool = False,
     on_read: Callable[[int], None] = lambda _: None,
+    checkpoint_seconds: float | None = None,
 ) -> tuple[MapRunFolder, Plan]:
     """Read the source once and store the plan in a new map run folder below ``storage``.
 
@@ -60,8 +64,10 @@ def plan_map_run(
     ``from_results``: the children are those that did not succeed in the map run of this summary or manifest, with the
     inputs that they had; reader, items, selector and batcher of the definition are not applied then.
     ``partitions`` is the most there may be, ``at_once`` how many of them may run at the same time (default: all).
+    With ``checkpoint_seconds`` it is stored that often how far the source has been read, and another call for the same
+    ``map_run`` goes on from there; where one has stored a plan, that is the plan of all.
     ``one_child_each`` is for children that are not run by their partition: MaxConcurrency is then kept elsewhere.
-    Every call makes a new map run.
+    Without a ``map_run`` every call makes a new one.
 
     :raises StatesError: as the map run would end with on AWS: the data set cannot be read (ItemReaderFailed), a value
         in the input cannot be used (StatesRuntime), the results cannot be written (ResultWriterFailed).
@@ -98,8 +104,9 @@ def plan_map_run(
         layout = lay_out_unsuccessful(from_results, map_run, folder.store, connections, batched=batched)
         label, template = "from_results", None
     else:
+        journal = None if checkpoint_seconds is None else ReadingJournal(folder, checkpoint_seconds)
         layout, template = _read_items(
-            resolved, scope, inside, state_name, batching, items, folder, connections, label, on_read
+            resolved, scope, inside, state_name, batching, items, folder, connections, label, on_read, journal
         )
     if not layout.items:
         place = "The data set" if label == STATE_DATA else label
@@ -125,7 +132,8 @@ def plan_map_run(
         context=inside.context if template is not None else {},
         variables=inside.variables if template is not None else {},
     )
-    folder.write(PLAN, plan.to_dict())
+    if not folder.plan_once(plan.to_dict()):
+        plan = Plan.from_dict(folder.read(PLAN))  # of an attempt that was taken for lost, and was not
     return folder, plan
 
 
@@ -140,6 +148,7 @@ def _read_items(
     connections: Connections,
     label: str,
     on_read: Callable[[int], None],
+    journal: ReadingJournal | None,
 ) -> tuple[Layout, Mapping[str, Any] | None]:
     """Read the items once; returns where they are, and the ItemSelector that the partitions apply, if they do."""
     select = _bound_selector(definition, inside, state_name)
@@ -149,17 +158,24 @@ def _read_items(
     as_template = template is not None and definition.query_language is QueryLanguage.JSONPATH
     if reader is not None and (as_template or definition.item_selector is None):
         bound = selector_bound(template, inside, label)
-        layout = lay_out_in_place(reader, batching, bound, connections, on_read)
+        layout = lay_out_in_place(reader, batching, bound, connections, on_read, journal)
         if layout is not None:
             return layout, template
-    if reader is not None:
-        source = reader_items(reader, connections)
-    elif items is not UNSET:
-        source = state_data(items)
+    read = Read()
+    if journal is not None and (what := [] if reader is None else what_is_read(reader, connections)) is not None:
+        read = journal.recorded(what)
     else:
-        source = state_data(resolve_items(definition, scope, state_name))
-    function = callable(definition.item_selector)
-    return spool(source, select, batching, folder.store, on_read, label, selector_is_function=function), None
+        journal = None
+    if reader is not None:
+        source = reader_items(reader, connections, read.items, read.after)
+    else:
+        given = items if items is not UNSET else resolve_items(definition, scope, state_name)
+        source = islice(state_data(given), read.items, None)
+    layout = spool(
+        source, select, batching, folder.store, on_read, label,
+        selector_is_function=callable(definition.item_selector), read=read, journal=journal,
+    )  # fmt: skip
+    return layout, None
 
 
 def _refuse_non_json(run_input: Any) -> None:

@@ -4,7 +4,8 @@
 
     <storage>/<map run UUID>/
         plan.json               where every partition begins; written once, before anything runs
-        items.jsonl             the items, when the source cannot be pinned or sought in
+        items.jsonl, …          the items, when the source cannot be pinned or sought in
+        reading/                how far attempts at reading it have come: see reading_journal.py
         stop.json               there from the moment on which no further child may start, with the reason
         limits/<n>.json         limits that were changed since it began: see limits.py
         progress/<partition>/   one empty object a partition, whose *name* carries its counters
@@ -46,6 +47,7 @@ _ATTEMPTS = "attempts/"
 _JOURNAL = "journal/"
 _CLEARED = "cleared/"
 _LIMITS = "limits/"
+_READING = "reading/"
 # The order in which a progress object's name lists the counters of items, then of executions.
 _FIELDS = ("pending", "running", "succeeded", "failed", "timed_out", "aborted")
 
@@ -152,6 +154,21 @@ class MapRunFolder:
                 if seen is None or (items.pending, -items.finished) < (seen[0].pending, -seen[0].finished):
                     found[int(partition)] = (items, executions)
         return found
+
+    # -- how far the source has been read, before there is a plan
+
+    def begin_reading(self) -> int:
+        """Begin the next attempt at reading the source and return its number, from 0."""
+        number = 0
+        while not self.store.put_if_absent(f"{_READING}{number:05d}", b""):
+            number += 1
+        return number
+
+    def read_reading(self, attempt: int) -> dict[str, Any] | None:
+        return self.find(f"{_READING}{attempt:05d}.json")
+
+    def write_reading(self, attempt: int, content: Mapping[str, Any]) -> None:
+        self.write(f"{_READING}{attempt:05d}.json", content)
 
     # -- attempts at a partition, and what they have recorded so far
 

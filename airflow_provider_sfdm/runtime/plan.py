@@ -32,8 +32,18 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """An object of the map run's folder that has a part of the spooled items, and its bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """Where all partitions read. ``url`` is empty for a spool; ``label`` is what ``$$.Map.Item.Source`` says."""
+    """Where all partitions read. ``url`` is empty for a spool, whose items are in ``pieces``, one after the other;
+    ``label`` is what ``$$.Map.Item.Source`` says.
+    """
 
     kind: SourceKind
     url: str = ""
@@ -42,6 +52,7 @@ class Source:
     names: tuple[str, ...] = ()
     delimiter: str = ","
     expected_bucket_owner: str | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,7 @@ class Plan:
                 "kind": SourceKind(source["kind"]),
                 "pin": Pin(**pin) if pin is not None else None,
                 "names": tuple(source["names"]),
+                "pieces": tuple(Piece(**piece) for piece in source["pieces"]),
             }
         )
         destination = content["destination"]

@@ -108,14 +108,14 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
     url = folder.store.url(SPOOL)
     batch: list[bytes] = []
     index = partition.first_child
-    with folder.store.open(SPOOL, plan.source.pin, partition.offset) as stream:
-        for number, line in enumerate(islice(stream, partition.items), partition.first_item):
-            item = line[:-1]
-            if starts_child(len(item), number, url) and batch:
-                yield _child(plan, index, batch)
-                batch = []
-                index += 1
-            batch.append(item)
+    lines = _lines(plan, folder, partition.offset)
+    for number, line in enumerate(islice(lines, partition.items), partition.first_item):
+        item = line[:-1]
+        if starts_child(len(item), number, url) and batch:
+            yield _child(plan, index, batch)
+            batch = []
+            index += 1
+        batch.append(item)
     if batch:
         yield _child(plan, index, batch)
         index += 1
@@ -124,6 +124,15 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
             f"{url}: partition {partition.index} was planned with {partition.children:,} child executions"
             f" and has {index - partition.first_child:,}"
         )
+
+
+def _lines(plan: Plan, folder: MapRunFolder, offset: int) -> Iterator[bytes]:
+    """The lines of the spooled items from byte ``offset`` of all pieces on."""
+    for piece in plan.source.pieces:
+        if offset < piece.size:
+            with folder.store.open(piece.key, None, offset) as stream:
+                yield from stream
+        offset = max(0, offset - piece.size)
 
 
 def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:

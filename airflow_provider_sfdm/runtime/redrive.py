@@ -73,8 +73,6 @@ def plan_redrive(
     following.write(BEFORE, _before(last, ends))
     children = _children(plan, ends, open_folder(plan.destination.root, connections), timestamp(now))
     layout = write_children(children, following.store, CHILDREN, batched=plan.batches.batched)
-    if not layout.children:
-        raise NotRedrivable(f"all children of {plan.map_run.arn} have succeeded")
     limits = limits_of(last, plan)
     planned = replace(
         plan,

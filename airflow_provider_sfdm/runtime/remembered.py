@@ -6,12 +6,13 @@ import logging
 import time
 from hashlib import sha256
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..core.definition import DistributedMap
 from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps, loads
+from ..core.names import MapRunName
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectNotFound
 from .ends import latest
@@ -69,6 +70,11 @@ def _constant(value: Any) -> str:
     return str(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
 
 
+class _Last(NamedTuple):
+    uuid: str
+    data: str | None
+
+
 class LastMapRun:
     """What is remembered in the folder ``url``, which holds the map runs of one task. Raises StorageError."""
 
@@ -77,9 +83,31 @@ class LastMapRun:
         self._connections = connections
         self._store = open_folder(url, connections)
 
-    def remember(self, plan: Plan, data: str | None) -> None:
-        """``data``: the fingerprint of all that decides what the children get."""
-        self._store.put(_LAST, dumps({"MapRun": plan.map_run.uuid, "Data": data}))
+    def remember(self, map_run: MapRunName, data: str | None) -> None:
+        """``data``: the fingerprint of all that decides what the children get. Before anything is read: another attempt
+        goes on then.
+        """
+        self._store.put(_LAST, dumps({"MapRun": map_run.uuid, "Data": data}))
+
+    def unplanned(self, data: str | None) -> str | None:
+        """The UUID of a map run that was remembered, over the same data, for which there is no plan yet."""
+        last = self._last()
+        if last is None or data is None or last.data != data:
+            return None
+        return last.uuid if self._folder(last).find(PLAN) is None else None
+
+    def _last(self) -> _Last | None:
+        try:
+            found = loads(self._store.read(_LAST))
+            return _Last(str(UUID(found["MapRun"])), found["Data"])  # it becomes a part of a path
+        except ObjectNotFound:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("A new map run, as %s is not what was written: %r", self._store.shown(_LAST), error)
+            return None
+
+    def _folder(self, last: _Last) -> MapRunFolder:
+        return MapRunFolder(open_folder(f"{self._url}/{last.uuid}", self._connections))
 
     def go_on(
         self, data: str | None, *, partitions: int, at_once: int | None, one_child_each: bool
@@ -87,20 +115,14 @@ class LastMapRun:
         """The map run to go on with: as it was planned where nothing of it has begun, else redriven. None where a new
         one is due: there is none yet, it has succeeded, or it was over other data.
         """
-        try:
-            last = loads(self._store.read(_LAST))
-            # It becomes a part of a path.
-            name, planned_over = str(UUID(last["MapRun"])), last["Data"]
-        except ObjectNotFound:
+        last = self._last()
+        if last is None:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("A new map run, as %s is not what was written: %r", self._store.shown(_LAST), error)
-            return None
-        folder = MapRunFolder(open_folder(f"{self._url}/{name}", self._connections))
+        folder = self._folder(last)
         if folder.find(PLAN) is None:
-            log.info("%s is not there any more: a new map run", folder.url)
+            log.info("%s has no plan, or is not there any more", folder.url)
             return None
-        if data is None or planned_over != data:
+        if data is None or last.data != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)
             return None
         try:

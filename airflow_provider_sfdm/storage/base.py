@@ -111,8 +111,10 @@ class ObjectStore(Protocol):
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         """Open for random access (Parquet): reads only the ranges that are asked for."""
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
-        """All objects whose key begins with ``prefix`` (a string prefix), in key order, page by page."""
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
+        """All objects whose key begins with ``prefix`` (a string prefix), in key order, page by page; only those whose
+        key comes ``after`` that one.
+        """
 
     def read(self, key: str) -> bytes:
         """A small object, whole."""

@@ -87,11 +87,11 @@ class FsspecStore:
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         return self._open(key, pin)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. A missing folder is an empty listing: object stores know no folders."""
         if "/" in prefix:
             self._path(prefix.rpartition("/")[0])
-        return pages(self._list(prefix))
+        return pages(self._list(prefix), after)
 
     def read(self, key: str) -> bytes:
         path = self._path(key)

@@ -92,7 +92,7 @@ class LocalStore:
                 raise
         return io.BufferedReader(raw, BUFFER)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. A missing root is ``ObjectNotFound``; nothing below it, an empty listing."""
         if "/" in prefix:
             self._path(prefix.rpartition("/")[0])
@@ -101,7 +101,7 @@ class LocalStore:
         with file_errors(self.root):
             if not stat.S_ISDIR(Path(self._root).stat().st_mode):
                 raise ObjectNotFound(self.root, "not a folder")
-        return pages(self._list(prefix))
+        return pages(self._list(prefix), after)
 
     def read(self, key: str) -> bytes:
         with self.open(key) as file:

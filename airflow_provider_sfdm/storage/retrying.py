@@ -135,9 +135,9 @@ class RetryingStore:
 
         return io.BufferedReader(_Stream(open_at, self._again, 0, pinned.size), _SEEKABLE_BUFFER)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
-        """As the protocol says. A listing that breaks off begins anew, and leaves out what it has had."""
-        return _pages(lambda: self._store.list(prefix), self._again)
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
+        """As the protocol says. A listing that breaks off goes on after what it has had."""
+        return _pages(lambda key: self._store.list(prefix, key), self._again, after)
 
     def read(self, key: str) -> bytes:
         return self._again(self._store.read, key)
@@ -155,16 +155,17 @@ class RetryingStore:
         return _Writer(self._again(self._store.create, key), self._again)
 
 
-def _pages(list_all: Callable[[], Iterator[list[ObjectInfo]]], again: _Patience) -> Iterator[list[ObjectInfo]]:
-    pages: Iterator[list[ObjectInfo]] | None = again(list_all)
-    last: str | None = None
+def _pages(
+    list_after: Callable[[str], Iterator[list[ObjectInfo]]], again: _Patience, last: str
+) -> Iterator[list[ObjectInfo]]:
+    pages: Iterator[list[ObjectInfo]] | None = again(list_after, last)
 
     def following() -> list[ObjectInfo] | None:
         nonlocal pages
-        # Taken for broken until its page is there: then it begins anew, and what it has had is left out.
+        # Taken for broken until its page is there: then another one goes on after what it has had.
         whole, pages = pages, None
         if whole is None:
-            whole = _after(last, list_all())
+            whole = list_after(last)
         page = next(whole, None)
         pages = whole
         return page
@@ -176,12 +177,6 @@ def _pages(list_all: Callable[[], Iterator[list[ObjectInfo]]], again: _Patience)
             yield page
 
     return rest()
-
-
-def _after(key: str | None, pages: Iterator[list[ObjectInfo]]) -> Iterator[list[ObjectInfo]]:
-    for page in pages:
-        if found := [info for info in page if key is None or info.key > key]:
-            yield found
 
 
 class _Stream(io.RawIOBase):

@@ -100,12 +100,16 @@ class S3Store:
 
         return range_file(pinned.size, fetch)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. The marker object ``prefix/`` of this store's own folder has no key in it."""
         cut = len(self.prefix)
+        start: Any = {"StartAfter": self.prefix + after} if after else {}
         pages = iter(
             self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self.prefix + prefix, **self._owner
+                Bucket=self.bucket,
+                Prefix=self.prefix + prefix,
+                **start,
+                **self._owner,
             )
         )
         while True:

@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 _PARTS = (
     "attempts/", "journal/", "partitions/", "progress/", "reclaims/", "claims/", "slots/", "stop.json", "plan.json",
-    "summary.json", "last.json", "children.jsonl", "before.json", "manifest.json", "items.jsonl", "results/",
+    "summary.json", "last.json", "children.jsonl", "before.json", "manifest.json", "items.jsonl", "items-",
+    "reading/", "results/",
 )  # fmt: skip
 
 
@@ -87,6 +88,10 @@ class Schedule:
     def here(self) -> int:
         """The process of this thread."""
         return getattr(self._here, "process", -1)
+
+    def kill(self, process: int) -> None:
+        """Nothing that it still does has any effect."""
+        self._dead.add(process)
 
     def is_alive(self, process: int) -> bool:
         return process not in self._dead
@@ -160,8 +165,8 @@ class FaultyStore:
     def _stream(self, key: str, file: BinaryIO) -> BinaryIO:
         return io.BufferedReader(_Stream(self, key, file, self._schedule.chunk), self._schedule.chunk)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
-        pages = self._store.list(prefix)
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
+        pages = self._store.list(prefix, after)
         while (page := self.call("list", prefix, lambda: next(pages, None))) is not None:
             if listed := [info for info in page if self._schedule.is_listed(self.url(info.key))]:
                 yield listed

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -31,9 +33,10 @@ from airflow_provider_sfdm import (
 from airflow_provider_sfdm import storage as storage_package
 from airflow_provider_sfdm.core.counters import Counts
 from airflow_provider_sfdm.core.manifest import Manifest
+from airflow_provider_sfdm.core.names import MapRunName
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.core.values import UNSET
-from airflow_provider_sfdm.runtime import journal, result_files
+from airflow_provider_sfdm.runtime import journal, result_files, spooling
 from airflow_provider_sfdm.runtime.checkpoint import Checkpoint
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
@@ -79,6 +82,9 @@ class Case:
     """Whether results are handed on after each few children, and the journal is soon full."""
     at_once: bool = False
     """Whether the partitions run at the same time."""
+    dies_for_good: frozenset[int] = frozenset()
+    """The partitions whose tasks are tried once, and are killed then after so many calls:"""
+    dies_after: int = 0
     twice: bool = False
     """Whether there is another attempt at each partition, whose worker was taken for lost."""
 
@@ -135,8 +141,8 @@ class Run:
 
     def to_its_end(self) -> MapRunSummary:
         """As read_items, run_partition and write_results do it, each of them tried again until it succeeds."""
-        folder, plan = self.until_it_succeeds(self._plan)
-        return self._partitions_and_results(folder, plan, self.case.bad)
+        self.planned = self.until_it_succeeds(self._plan)
+        return self._partitions_and_results(*self.planned, self.case.bad)
 
     def redriven(self) -> MapRunSummary | None:
         """The same after the group was cleared; None where there is nothing to redrive."""
@@ -146,12 +152,19 @@ class Run:
     def _partitions_and_results(self, folder: str, plan: Plan, bad: frozenset[int]) -> MapRunSummary:
         attempts = [partial(self._attempt, folder, plan, partition.index, bad) for partition in plan.partitions]
         tasks = [partial(self.until_it_succeeds, attempt) for attempt in attempts]
+        for index in self.case.dies_for_good if not plan.redrive_count else ():
+            if index < len(tasks):
+                tasks[index] = partial(self._dying, folder, plan, index, bad)
         if self.case.twice:
             tasks += [partial(self.until_it_succeeds, attempt, 1) for attempt in attempts]
         with ThreadPoolExecutor(len(tasks) if self.case.at_once or self.case.twice else 1) as pool:
             for done in [pool.submit(task) for task in tasks][: len(attempts)]:
                 done.result()
-        return self.until_it_succeeds(lambda: self.write_results(folder, plan))
+        return self.until_it_succeeds(lambda: self.write_results(folder))
+
+    def _dying(self, folder: str, plan: Plan, index: int, bad: frozenset[int]) -> None:
+        with suppress(Crash):
+            self.until_it_succeeds(lambda: self._attempt(folder, plan, index, bad, self.case.dies_after), 1)
 
     def until_it_succeeds(self, task: Callable[[], T], most: int = _MOST_ATTEMPTS) -> T:
         """What the task returns, in one of at most so many attempts, each a process of its own."""
@@ -169,11 +182,11 @@ class Run:
             raise AssertionError(f"{most} attempts were not enough")
         raise Crash
 
-    def definition(self, bad: frozenset[int]) -> DistributedMap:
+    def definition(self, bad: frozenset[int], dies_after: int | None = None) -> DistributedMap:
         case = self.case
         config = WriterConfig(output_type=OutputType.JSONL if case.jsonl else OutputType.JSON)
         return DistributedMap(
-            item_processor=self._function(bad),
+            item_processor=self._function(bad, dies_after),
             item_reader=S3JsonLItemReader(url=SOURCE) if case.in_place else None,
             item_batcher=ItemBatcher(max_items_per_batch=case.batch) if case.batch else None,
             result_writer=ResultWriter(url="file:///faults/results", writer_config=config) if case.exported else None,
@@ -181,10 +194,14 @@ class Run:
             max_concurrency=case.concurrency,
         )
 
-    def _function(self, bad: frozenset[int]) -> Any:
+    def _function(self, bad: frozenset[int], dies_after: int | None) -> Any:
         process = self.schedule.here
+        left = iter(range(dies_after)) if dies_after is not None else itertools.count()
 
         def outcome(child_input: Any) -> Any:
+            if next(left, None) is None:
+                self.schedule.kill(process)
+                raise Crash
             if self.schedule.is_alive(process):  # a dead process runs nothing
                 self.calls.append(child_input)
             if self.case.fails(child_input, bad):
@@ -205,16 +222,21 @@ class Run:
     def _plan(self) -> tuple[str, Plan]:
         if (found := self._go_on()) is not None:
             return found
+        last = LastMapRun(STORAGE, self.connections)
+        begun = last.unplanned("the same")
+        map_run = MapRunName.new("dag.map", None, uuid4() if begun is None else UUID(begun))
+        last.remember(map_run, "the same")
         folder, plan = plan_map_run(
             self.definition(self.case.bad),
             name="dag.map",
+            map_run=map_run,
             storage=STORAGE,
             connections=self.connections,
             run_input=UNSET if self.case.in_place else list(range(self.case.items)),
             partitions=self.case.partitions,
             at_once=1,
+            checkpoint_seconds=1e-9,
         )
-        LastMapRun(STORAGE, self.connections).remember(plan, "the same")
         return folder.url, plan
 
     def _go_on(self) -> tuple[str, Plan] | None:
@@ -222,10 +244,10 @@ class Run:
         found = last.go_on("the same", partitions=self.case.partitions, at_once=1, one_child_each=False)
         return None if found is None else (found[0].url, found[1])
 
-    def _attempt(self, url: str, plan: Plan, index: int, bad: frozenset[int]) -> None:
+    def _attempt(self, url: str, plan: Plan, index: int, bad: frozenset[int], dies_after: int | None = None) -> None:
         recorded = self.recorded(url, plan, index)
         begun = len(self.calls)
-        definition = self.definition(bad)
+        definition = self.definition(bad, dies_after)
         try:
             run_partition(
                 definition,
@@ -240,7 +262,7 @@ class Run:
                 again = [one for one in self.calls[begun:] if json.dumps(one) in recorded]
                 assert again == [], "what was recorded does not run again"
 
-    def write_results(self, url: str, plan: Plan) -> MapRunSummary:
+    def write_results(self, url: str) -> MapRunSummary:
         """The last task."""
         folder = MapRunFolder(open_folder(url, self.connections))
         return write_results(folder, self.connections)
@@ -266,6 +288,13 @@ class Run:
         numbers = set(range(partition.first_child, last.next)) - set(last.missing)
         numbers.update(number for checkpoint in checkpoints for number, _ in checkpoint.ahead)
         return set(map(json.dumps, self.case.calls_of(self.case.inputs[number] for number in numbers)))
+
+    def recorded_without_an_end(self) -> set[str]:
+        """The same of all partitions that left no end."""
+        url, plan = self.planned
+        folder = MapRunFolder(self.store(url))
+        left = [one.index for one in plan.partitions if folder.read_partition(one.index) is None]
+        return set[str]().union(*(self.recorded(url, plan, index) for index in left))
 
     def manifest(self, summary: MapRunSummary) -> Manifest:
         """The manifest; what it lists is there, whole."""
@@ -351,5 +380,6 @@ def faulty(case: Case, schedule: Schedule) -> Iterator[Run]:
         patch.setattr(threading, "excepthook", tell)
         if case.small_blocks:
             patch.setattr(result_files, "_BLOCK_BYTES", 500)
+            patch.setattr(spooling, "_BLOCK", 5)
             patch.setattr(journal, "_MAX_BYTES", 2_000)
         yield run

@@ -64,11 +64,11 @@ class MemoryStore:
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         return self.open(key, pin)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         cut = len(self.url(""))
         with self._memory.lock:
             urls = sorted(url for url in self._memory.objects if url.startswith(self.url(prefix)))
-            found = [(url[cut:], self._memory.objects[url]) for url in urls]
+            found = [(url[cut:], self._memory.objects[url]) for url in urls if url[cut:] > after]
         for first in range(0, len(found), 3):
             yield [ObjectInfo(key, len(one.data), one.etag, 0.0) for key, one in found[first : first + 3]]
 

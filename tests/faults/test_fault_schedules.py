@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,13 +52,15 @@ PLACES = [
         ("list put", "progress/"),
         ("read put_if_absent", "partitions/"),
         ("read put_if_absent", "stop.json"),
-        ("read put", "plan.json"),
+        ("read put put_if_absent", "plan.json"),
         ("read put", "summary.json"),
         ("read put", "last.json"),
         ("read put", "before.json"),
         ("put", "manifest.json"),
         ("create write close open stream", "children.jsonl"),
-        ("create write close open stream", "items.jsonl"),
+        ("open stream", "items.jsonl"),
+        ("create write close open stream", "items-"),
+        ("put put_if_absent", "reading/"),
         ("create write close open stream read delete", "results/"),
     ]
     for method in methods.split()
@@ -95,7 +98,7 @@ def test_each_call_that_may_matter(place: str) -> None:
     assert struck >= len(Fault), "the place is right"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases(), schedule=SCHEDULES)
 def test_each_child_once_whatever_happens(case: Case, schedule: Schedule) -> None:
     with faulty(case, schedule) as run:
@@ -112,3 +115,30 @@ def test_each_child_once_whatever_happens(case: Case, schedule: Schedule) -> Non
         done = set(map(json.dumps, ended["SUCCEEDED"]))
         assert done <= set(map(json.dumps, again["SUCCEEDED"])), "what had succeeded stays"
         assert done.isdisjoint(map(json.dumps, run.calls)), "and does not run again"
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    case=cases(),
+    schedule=SCHEDULES,
+    dies_for_good=st.frozensets(st.integers(0, 2), min_size=1),
+    dies_after=st.integers(0, 25),
+)
+def test_a_redrive_goes_on_from_what_was_recorded(
+    case: Case, schedule: Schedule, dies_for_good: frozenset[int], dies_after: int
+) -> None:
+    """Of partitions whose tasks died for good, and left no end."""
+    case = replace(case, dies_for_good=dies_for_good, dies_after=dies_after, twice=False)
+    with faulty(case, schedule) as run:
+        summary = run.to_its_end()
+        done = run.recorded_without_an_end() | set(map(json.dumps, run.ended(summary)["SUCCEEDED"]))
+        run.calls.clear()
+        redriven = run.redriven()
+        assert (redriven is None) == (summary.status == "SUCCEEDED")
+        if redriven is None:
+            run.check(summary, case.bad)
+            return
+        run.check(redriven, case.still_bad)
+        if not schedule.stale:
+            again = done.intersection(map(json.dumps, run.calls))
+            assert all(case.fails(json.loads(one), case.bad) for one in again), "what had succeeded does not run again"

@@ -69,7 +69,7 @@ class Children:
                     self.run.until_it_succeeds(partial(self._record, url, child))
                 self.ended.add(child)
         assert not waiting and not running, "a slot was lost"
-        return self.run.until_it_succeeds(partial(self.run.write_results, url, plan))
+        return self.run.until_it_succeeds(partial(self.run.write_results, url))
 
     def _plan(self) -> tuple[str, Plan]:
         folder, plan = plan_map_run(
@@ -127,7 +127,7 @@ def test_each_call_that_may_matter(place: str) -> None:
 FAULTS = st.sampled_from(list(Fault))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     items=st.integers(1, 12),
     limit=st.integers(1, 4),

@@ -130,7 +130,7 @@ def test_an_end_that_was_not_written_whole_is_none(tmp_path: Path) -> None:
 
 def test_storage_that_cannot_be_written(broken: Break, tmp_path: Path) -> None:
     for key in ("plan.json", "items.jsonl"):
-        broken("put" if key == "plan.json" else "create", key, 1)
+        broken("put_if_absent" if key == "plan.json" else "create", key, 1)
         with pytest.raises(StorageError, match=key):
             run(tmp_path, given=[1])
 

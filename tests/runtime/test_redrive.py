@@ -31,6 +31,7 @@ from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.redrive import NotRedrivable, plan_redrive
+from airflow_provider_sfdm.runtime.result_files import ResultFiles
 from airflow_provider_sfdm.runtime.run import invocation_factory, redrive_map
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 from airflow_provider_sfdm.storage import open_folder
@@ -410,3 +411,27 @@ def test_outputs_that_are_too_large(tmp_path: Path) -> None:
 def test_partitions_are_a_number_from_1(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="whole number from 1"):
         again(tmp_path, run(tmp_path, Orders(1), given=[1]), Orders(), partitions=0)
+
+
+def test_all_had_succeeded_when_the_last_task_died(tmp_path: Path) -> None:
+    """All was recorded, and the partition left no end: the redrive runs nothing, and the map run has succeeded."""
+    planned, calls = Planned(tmp_path, str), list[Any]()
+
+    def function(item: Any) -> Any:
+        if len(calls) == ITEMS:
+            raise Interrupted
+        calls.append(item)
+        return item
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(ResultFiles, "close", lambda self: function(None))
+        planned.attempt(function)
+    # Nor was there a write_results: the DAG run was marked failed, and is cleared.
+    planned.folder, planned.plan = plan_redrive(planned.folder, CONNECTIONS, partitions=1, now=time.time())
+    planned.attempt(function)
+    summary = planned.end()
+    assert (summary.status, summary.redrive_count) == ("SUCCEEDED", 1)
+    counts = summary.execution_counts
+    assert (counts.succeeded, counts.total, counts.results_written) == (ITEMS, ITEMS, ITEMS)
+    assert sorted(child.input for child in MapRunResults.from_summary(summary).succeeded()) == list(range(ITEMS))
+    assert len(calls) == ITEMS

@@ -41,7 +41,7 @@ class Task:
                 run_input=items,
                 partitions=partitions,
             )
-            last.remember(found[1], fingerprint(items))
+            last.remember(found[1].map_run, fingerprint(items))
         return found
 
     def run(self, planned: tuple[MapRunFolder, Plan], function: Any) -> str:

@@ -49,7 +49,7 @@ def test_what_ran_again(tmp_path: Path) -> None:
     assert (effects.children, effects.repeated()) == ({0}, Repeated(0, ()))
     file.write_text("\n".join([*first, *second]) + "\n")
     effects.look()
-    assert effects.children == {0, 1, 2}
+    assert (effects.children, effects.processes) == ({0, 1, 2}, {7, 8})
     assert effects.repeated() == Repeated(2, (1.5,))
 
 

@@ -32,6 +32,8 @@ class Effects:
         self._executions: dict[tuple[int, int], Execution] = {}
         self.children: set[int] = set()
         """Those that ended at least once, as of the last look."""
+        self.processes: set[int] = set()
+        """Those that have begun one."""
 
     def look(self) -> None:
         """Read what has been appended since the last look."""
@@ -49,6 +51,7 @@ class Effects:
     def _note(self, event: str, child: int, moment: float, process: int) -> None:
         if event == "began":
             self._executions[process, child] = Execution(child, process, moment)
+            self.processes.add(process)
         else:
             self._executions[process, child].ended = moment
             self.children.add(child)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -58,14 +58,16 @@ def plan(random: Random, *, workers: bool) -> list[Kill]:
     ]
 
 
-def carry_out(kill: Kill, stack: AirflowStack, running: Sequence[TaskInstance]) -> bool:
-    """Kill what the first of the ``running`` task instances that has a process depends on; False where none has.
+def carry_out(kill: Kill, stack: AirflowStack, running: Sequence[TaskInstance], busy: Collection[int]) -> bool:
+    """Kill what one of the ``running`` task instances depends on; False where none has a process.
 
-    A component is started again at once.
+    One whose process is among the ``busy`` ones, which have begun children, comes before one that is starting. A
+    component is started again at once.
     """
-    process = next((found for instance in running if (found := stack.task_process(instance)) is not None), None)
-    if process is None:
+    found = [process for instance in running if (process := stack.task_process(instance)) is not None]
+    if not found:
         return False
+    process = next((one for one in found if one.pid in busy), found[0])
     try:
         match kill.place:
             case Place.TASK:

@@ -140,7 +140,7 @@ class Trials:
         instances = self._world.stack.task_instances(DAG, trial.run_id)
         running = [instance for instance in instances if instance.state == "running"]
         self._random.shuffle(running)
-        if carry_out(trial.pending[0], self._world.stack, running):
+        if carry_out(trial.pending[0], self._world.stack, running, trial.effects.processes):
             trial.done.append(trial.pending.pop(0))
 
     def _results(self, trial: _Trial) -> Results:
