@@ -58,6 +58,11 @@ if TYPE_CHECKING:
     from .local.bounds import send_task_heartbeat as send_task_heartbeat
     from .operators.step_functions import StepFunctionsDistributedMapOperator as StepFunctionsDistributedMapOperator
     from .operators.update_map_run import UpdateMapRunOperator as UpdateMapRunOperator
+    from .runtime.catalog import MapRunNotFound as MapRunNotFound
+    from .runtime.control import MapRunEnded as MapRunEnded
+    from .runtime.control import describe_map_run as describe_map_run
+    from .runtime.control import stop_map_run as stop_map_run
+    from .runtime.control import update_map_run as update_map_run
     from .runtime.redrive import NotRedrivable as NotRedrivable
     from .runtime.results import MapRunResults as MapRunResults
     from .runtime.run import redrive_map as redrive_map
@@ -114,6 +119,8 @@ _PUBLIC = {
     "local.bounds": ("send_task_heartbeat",),
     "operators.step_functions": ("StepFunctionsDistributedMapOperator",),
     "operators.update_map_run": ("UpdateMapRunOperator",),
+    "runtime.catalog": ("MapRunNotFound",),
+    "runtime.control": ("MapRunEnded", "describe_map_run", "stop_map_run", "update_map_run"),
     "runtime.results": ("MapRunResults",),
     "runtime.redrive": ("NotRedrivable",),
     "runtime.run": ("redrive_map", "run_map"),

@@ -61,6 +61,7 @@ __all__ = [
     "XComArg",
     "XComNotFound",
     "conf",
+    "dag_run_state",
     "has_filesystem",
     "is_dag_test",
     "task_group",
@@ -77,6 +78,15 @@ def task_group_function(value: object) -> Callable[..., Any] | None:
 def is_dag_test(context: Context) -> bool:
     """Whether this is a run of dag.test(): one task after the other in this process."""
     return getattr(context["dag_run"], "triggering_user_name", None) == "dag_test"
+
+
+def dag_run_state(dag_id: str, run_id: str) -> str:
+    """The state of a DAG run, asked from within a task."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    # Annotated as a str, and a member of an enumeration.
+    state: Any = RuntimeTaskInstance.get_dagrun_state(dag_id, run_id)
+    return str(getattr(state, "value", state))
 
 
 def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:

@@ -109,6 +109,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "10",
                         "default": "2",
                     },
+                    "storage_retry_seconds": {
+                        "description": (
+                            "How long a call is tried again that a storage does not answer, with growing waits;\n"
+                            "then the task fails, and its retries go on. 0: only what the clients try themselves.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "300",
+                        "default": "60",
+                    },
                 },
             }
         },

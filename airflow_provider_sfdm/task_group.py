@@ -90,6 +90,9 @@ class DistributedMapTaskGroup(TaskGroup):
     :param items: the items, in place of the definition's: an array or object, or an upstream task's output.
     :param input: the input of the run (``$``), default ``{}``: JSON, which may hold templates and upstream tasks'
         outputs.
+    :param from_results: the summary of an earlier map run (a map's output), or the URL of its manifest.json
+        (templated), this package's or AWS's: the children are those of its FAILED and PENDING records, with the inputs
+        that they had; reader, items, selector and batcher of the definition are not applied. Airflow engine only.
     :param engine: ``airflow`` or ``stepfunctions``; default ``[sfdm] engine``, which is ``airflow`` unless set.
     :param step_functions: on Step Functions, arguments of
         :class:`~airflow_provider_sfdm.operators.step_functions.StepFunctionsDistributedMapOperator`: ``role_arn``,
@@ -118,6 +121,7 @@ class DistributedMapTaskGroup(TaskGroup):
         *,
         items: Any = UNSET,
         input: Any = UNSET,
+        from_results: Any = UNSET,
         engine: Engine | str | None = None,
         step_functions: Mapping[str, Any] | None = None,
         storage: str | None = None,
@@ -137,6 +141,8 @@ class DistributedMapTaskGroup(TaskGroup):
         _check_options(step_functions or {})
         operator_args |= _given(aws_conn_id=aws_conn_id) | _FIXED
         if self.engine is Engine.STEPFUNCTIONS:
+            if from_results is not UNSET:
+                raise UnsupportedField("from_results", "is for the airflow engine: on Step Functions use redrive=")
             self._on_step_functions(
                 group_id, definition, group_args, operator_args, step_functions or {}, _given(items=items, input=input)
             )
@@ -150,7 +156,7 @@ class DistributedMapTaskGroup(TaskGroup):
         active = operator_args.pop("max_active_tis_per_dagrun", None)
         if active is not None:
             _check_number(active, "max_active_tis_per_dagrun")
-        authored = AuthoredMap.of(definition, input, items)
+        authored = AuthoredMap.of(definition, input, items, from_results)
         authored.check_source()
         super().__init__(group_id, **group_args)
         if next(self.iter_mapped_task_groups(), None) is not None:

@@ -15,9 +15,8 @@ from airflow_provider_sfdm import (
 )
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
-from airflow_provider_sfdm.runtime.folder import PLAN, MapRunFolder
+from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import run_partition
-from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.storage import Connections, open_folder
 
@@ -63,8 +62,7 @@ def run_one_partition(source: str, folder: str, spooled: bool, map_run: str, ind
 def write(map_run: str) -> int:
     """What the task write_results does. Returns how many items succeeded."""
     place = MapRunFolder(open_folder(map_run, Connections()))
-    plan = Plan.from_dict(place.read(PLAN))
-    summary = write_results(place, open_folder(plan.destination.root, Connections()))
+    summary = write_results(place, Connections())
     return summary.raise_for_status().item_counts.succeeded
 
 

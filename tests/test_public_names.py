@@ -31,7 +31,9 @@ NAMES = [
     "LambdaFunction",
     "ManifestType",
     "MapRunCondition",
+    "MapRunEnded",
     "MapRunLimits",
+    "MapRunNotFound",
     "MapRunResults",
     "MapRunSensor",
     "MapRunSummary",
@@ -60,12 +62,15 @@ NAMES = [
     "UnsupportedField",
     "UpdateMapRunOperator",
     "WriterConfig",
+    "describe_map_run",
     "distributed_map",
     "redrive_map",
     "run_map",
     "send_task_heartbeat",
+    "stop_map_run",
     "unsupported_on_airflow",
     "unsupported_on_step_functions",
+    "update_map_run",
 ]
 
 

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,9 +118,9 @@ class AirflowApi:
         """Mark a whole run."""
         self._authorized("PATCH", f"/api/v2/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}", {"state": state})
 
-    def clear(self, dag_id: str, run_id: str, task_ids: list[str]) -> None:
-        """Clear task instances, so that they run again, and the run with them."""
-        body = {"dag_run_id": run_id, "task_ids": task_ids, "dry_run": False, "only_failed": False}
+    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str | tuple[str, int]]) -> None:
+        """Clear task instances, so that they run again, and the run with them; one of a mapped task with its index."""
+        body = {"dag_run_id": run_id, "task_ids": list(task_ids), "dry_run": False, "only_failed": False}
         self._authorized("POST", f"/api/v2/dags/{_quote(dag_id)}/clearTaskInstances", body)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:

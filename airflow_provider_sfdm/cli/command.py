@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
-import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import map_runs
 from .definition import Definition
-from .options import DESCRIPTION, RUN, VALIDATE
+from .options import COMMANDS, DESCRIPTION
+from .printing import FAILED, SUCCEEDED, Broken, complain, one_line, print_json, print_line
 from .reading import STDIN, UsageProblem, read, read_or_parse
 from .signals import INTERRUPTED, Ended, ended_by_signals
 from .world import AirflowClients, Clients, clients_of, connections_of, functions, url_of
@@ -24,26 +24,22 @@ if TYPE_CHECKING:
     from ..states.machine import Outcome
     from ..storage import Connections
 
-SUCCEEDED, FAILED, UNUSABLE, BROKEN = 0, 1, 2, 3
-"""Exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
+UNUSABLE, BROKEN = 2, 3
+"""More exit codes. BROKEN: the storage could not be reached or the outcome not be written."""
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
-
-
-class Broken(Exception):
-    """What was begun has no outcome that anybody could read; the text is for the caller."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script ``sfdm``; returns its exit code."""
     parser = argparse.ArgumentParser("sfdm", description=DESCRIPTION)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command, function in ((RUN, run), (VALIDATE, validate)):
+    for command in COMMANDS:
         sub = commands.add_parser(
             command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
         )
         for option in command.options:
             sub.add_argument(*option.flags, help=option.help, **option.more)
-        sub.set_defaults(function=function)
+        sub.set_defaults(function=FUNCTIONS[command.name])
     options = parser.parse_args(arguments)
     level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
@@ -57,16 +53,16 @@ def perform(function: Any, options: argparse.Namespace) -> int:
             code: int = function(options)
         return code
     except UsageProblem as problem:
-        _complain(str(problem))
+        complain(str(problem))
         return UNUSABLE
     except Broken as broken:
-        _complain(str(broken))
+        complain(str(broken))
         return BROKEN
     except Ended as ended:
-        _complain(str(ended))
+        complain(str(ended))
         return ended.code
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         return INTERRUPTED
 
 
@@ -85,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         tasks = _tasks(definition, options, clients)
         if found := definition.problems(tasks):
             for problem in found:
-                _complain(str(problem))
+                complain(str(problem))
             return UNUSABLE
         outcome = _outcome(definition, data, options, connections, tasks)
     told: dict[str, Any] = {"status": outcome.status.value}
@@ -93,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         told["output"] = outcome.output
     else:
         told |= {"error": outcome.error, "cause": outcome.cause}
-    _print_json(told)
+    print_json(told)
     return SUCCEEDED if outcome.status == "SUCCEEDED" else FAILED
 
 
@@ -142,10 +138,10 @@ def validate(options: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         found = definition.problems(_tasks(definition, options))
     if options.as_json:
-        _print_json([problem._asdict() for problem in found])
+        print_json([problem._asdict() for problem in found])
     else:
         for problem in found:
-            _print(_line(str(problem)))
+            print_line(one_line(str(problem)))
     return FAILED if found else SUCCEEDED
 
 
@@ -161,28 +157,12 @@ def _tasks(
     return Tasks(functions=registered) if clients is None else Tasks(clients.task_client, registered)
 
 
-def _print_json(value: Any) -> None:
-    _print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print(text: str) -> None:
-    """Write a line in UTF-8, whatever the locale is. Raises Broken where nobody can read it."""
-    if sys.stdout is None:  # started with >&-
-        raise Broken("stdout is closed: the result cannot be written")
-    try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        # Python must not try to write what is left when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Broken(f"the result cannot be written: {error.strerror}") from None
-
-
-def _line(text: str) -> str:
-    """One line of plain text: names and values of a definition may hold what a terminal obeys."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"sfdm: {_line(text)}\n")
+FUNCTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run,
+    "validate": validate,
+    "describe": map_runs.describe,
+    "set": map_runs.change,
+    "stop": map_runs.stop,
+    "redrive": map_runs.redrive,
+}
+"""What each command does, by its name; returns its exit code."""

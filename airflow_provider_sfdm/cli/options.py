@@ -24,7 +24,7 @@ class Command:
     options: tuple[Option, ...]
 
 
-DESCRIPTION = "Runs and checks state machines of AWS Step Functions on this machine."
+DESCRIPTION = "Runs and checks state machines of AWS Step Functions on this machine, and controls map runs."
 
 _DEFINITION = Option(
     ("definition",),
@@ -40,6 +40,19 @@ _FUNCTIONS = Option(
     ("--functions",),
     "a dict of Python functions by the Resource that names them; it may be given more than once",
     {"metavar": "MODULE:ATTRIBUTE", "action": "append", "default": []},
+)
+_AWS = (
+    Option(("--profile",), "AWS profile", {"metavar": "NAME"}),
+    Option(("--region",), "AWS region", {"metavar": "NAME"}),
+    Option(("--endpoint-url",), "where AWS services are, for a local server", {"metavar": "URL"}),
+)
+_MAP_RUN = (
+    Option(("map_run",), "the map run: the URL of its folder, or its ARN", {"metavar": "MAP_RUN"}),
+    Option(
+        ("--storage",),
+        "folder or URL that keeps map runs, for an ARN (default with airflow sfdm: [sfdm] storage)",
+        {"metavar": "URL"},
+    ),
 )
 
 RUN = Command(
@@ -63,9 +76,7 @@ RUN = Command(
             {"metavar": "NAME=FOLDER", "action": "append", "default": []},
         ),
         Option(("--name",), "the execution's name (default: local)", {"metavar": "NAME", "default": "local"}),
-        Option(("--profile",), "AWS profile", {"metavar": "NAME"}),
-        Option(("--region",), "AWS region", {"metavar": "NAME"}),
-        Option(("--endpoint-url",), "where AWS services are, for a local server", {"metavar": "URL"}),
+        *_AWS,
         _FUNCTIONS,
         _LANGUAGE,
         Option(("--verbose",), "log what happens to stderr", {"action": "store_true"}),
@@ -81,10 +92,43 @@ VALIDATE = Command(
         _LANGUAGE,
     ),
 )
+DESCRIBE = Command("describe", "print a map run as it is now, as JSON (DescribeMapRun)", (*_MAP_RUN, *_AWS))
+SET = Command(
+    "set",
+    "change limits of a running map run (UpdateMapRun)",
+    (
+        *_MAP_RUN,
+        Option(("--max-concurrency",), "MaxConcurrency; 0: as if it had not been set", {"metavar": "N", "type": int}),
+        Option(("--tolerated-failure-count",), "ToleratedFailureCount", {"metavar": "N", "type": int}),
+        Option(("--tolerated-failure-percentage",), "ToleratedFailurePercentage", {"metavar": "P", "type": float}),
+        *_AWS,
+    ),
+)
+STOP = Command(
+    "stop",
+    "stop a running map run (StopExecution)",
+    (
+        *_MAP_RUN,
+        Option(("--error",), "an error name for its summary", {"metavar": "NAME", "default": ""}),
+        Option(("--cause",), "the reason, for its summary", {"metavar": "TEXT", "default": ""}),
+        Option(
+            ("--close",),
+            "write its results now, as no task will: its DAG run has ended before it",
+            {"action": "store_true"},
+        ),
+        *_AWS,
+    ),
+)
+REDRIVE = Command(
+    "redrive",
+    "run again what did not succeed: clears the map run's tasks, and what follows them, in this Airflow",
+    (*_MAP_RUN, *_AWS),
+)
+COMMANDS = (RUN, VALIDATE, DESCRIBE, SET, STOP, REDRIVE)
 
 AWS_CONN_ID = Option(
     ("--aws-conn-id",),
-    "Airflow connection to reach AWS with (default: boto3's own credentials)",
+    "Airflow connection to reach AWS with (default: for map runs aws_default, for run boto3's own credentials)",
     {"metavar": "NAME"},
 )
-"""Of ``airflow sfdm run`` alone."""
+"""Of ``airflow sfdm`` alone."""

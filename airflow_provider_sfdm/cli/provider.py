@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from .options import AWS_CONN_ID, DESCRIPTION, RUN, VALIDATE, Command, Option
+from .options import AWS_CONN_ID, COMMANDS, DESCRIPTION, VALIDATE, Command, Option
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -15,8 +15,9 @@ def get_cli_commands() -> list[CLICommand]:
     """What Airflow adds to its commands (``cli`` in the provider's info)."""
     from airflow.cli.cli_config import GroupCommand
 
-    commands = [_action(RUN, AWS_CONN_ID), _action(VALIDATE)]
-    return [GroupCommand(name="sfdm", help="Run and check Step Functions' state machines", subcommands=commands)]
+    commands = [_action(command, *(() if command is VALIDATE else (AWS_CONN_ID,))) for command in COMMANDS]
+    about = "Run and check Step Functions' state machines, control map runs"
+    return [GroupCommand(name="sfdm", help=about, subcommands=commands)]
 
 
 def _action(command: Command, *more: Option) -> Any:
@@ -28,7 +29,7 @@ def _action(command: Command, *more: Option) -> Any:
         from . import command as commands
 
         redirect_stdout_log_handlers_to_stderr()
-        raise SystemExit(commands.perform(getattr(commands, command.name), options))
+        raise SystemExit(commands.perform(commands.FUNCTIONS[command.name], options))
 
     make: Any = Arg  # it has no types
     args = [make(option.flags, help=option.help, **option.more) for option in (*command.options, *more)]

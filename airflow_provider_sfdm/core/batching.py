@@ -77,13 +77,19 @@ class Greedy:
     So ``read_items`` finds where batches begin, and a partition finds the same ones again in its part of the items.
     """
 
-    def __init__(self, batching: Batching) -> None:
+    def __init__(self, batching: Batching, room: int = 0, taken: int = 0) -> None:
+        """``room`` and ``taken``: of the batch that is open, where it goes on in the middle."""
         self._batching = batching
         # An item costs its bytes and a comma; the first has none, so there is one byte more of room.
         self._space = batching.max_bytes - batching.envelope_bytes + 1
         self._count = batching.count_limit
-        self._room = 0
-        self._taken = 0
+        self._room = room
+        self._taken = taken
+
+    @property
+    def open_batch(self) -> tuple[int, int]:
+        """``room`` and ``taken`` of the batch that is open."""
+        return self._room, self._taken
 
     def starts_child(self, size: int, index: int, source: str) -> bool:
         """Take the next item, of exactly ``size`` bytes; tells whether a new child execution begins with it.

@@ -6,6 +6,7 @@ JSON *strings*. Records are put together from bytes: at a record an item this is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -54,6 +55,24 @@ class Redriven:
     count: int = 0
     date: str | None = None
     start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a STANDARD child goes on in a redrive: at the state that failed, with the input that this had, and the
+    variables. Source: recorded redrives.
+    """
+
+    state: str
+    input: Any
+    variables: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"State": self.state, "Input": self.input, "Variables": dict(self.variables)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> Resume | None:
+        return None if data is None else cls(data["State"], data["Input"], data["Variables"])
 
 
 @dataclass(slots=True)

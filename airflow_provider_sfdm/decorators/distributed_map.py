@@ -32,19 +32,28 @@ class DistributedMapFunction:
         self._own_name = name if name.isidentifier() else None
         self.__name__ = self._own_name or str(self._arguments.get("group_id", type(named).__name__))
 
-    def __call__(self, *others: Never, items: Any = UNSET, input: Any = UNSET, **unknown: Never) -> Any:
+    def __call__(
+        self,
+        *others: Never,
+        items: Any = UNSET,
+        input: Any = UNSET,
+        from_results: Any = UNSET,
+        **unknown: Never,
+    ) -> Any:
         """Add a ``DistributedMapTaskGroup`` to the DAG; return the map run's summary, an XComArg.
 
         Annotated as Any, because Airflow's stubs let no XComArg stand for the value that a task takes.
 
         :param items: the items, in place of the decorator's: an array or object, or an upstream task's output.
         :param input: the input of the run (``$``): JSON, which may hold templates and upstream tasks' outputs.
+        :param from_results: the summary of an earlier map run (its output), or the URL of its manifest.json: its
+            children that failed or never started are those of this map, whatever else it would read.
         :raises TypeError: other arguments, or a callable without a name and no ``group_id``.
         """
         if others or unknown:
             raise TypeError(
-                f"{self.__name__} is a Distributed Map: call it with items=/input=; parameters for the function go "
-                "through batch_input or item_selector, arguments of the decorator through .override()"
+                f"{self.__name__} is a Distributed Map: call it with items=, input= or from_results=; parameters for "
+                "the function go through batch_input or item_selector, arguments of the decorator through .override()"
             )
         # Called twice, it makes two groups: the second's id ends in __1, as with @task_group.
         arguments: dict[str, Any] = {"add_suffix_on_collision": True}
@@ -54,7 +63,7 @@ class DistributedMapFunction:
         arguments |= self._arguments
         if "group_id" not in arguments:
             raise TypeError(f"{self.function!r} has no name that a task group can have: give group_id=")
-        for name, value in (("items", items), ("input", input)):
+        for name, value in (("items", items), ("input", input), ("from_results", from_results)):
             if value is not UNSET:
                 arguments[name] = value
         arguments["item_processor"] = PythonFunction(self.function, per_item=self._per_item)

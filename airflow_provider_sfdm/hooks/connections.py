@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..compat import ObjectStoragePath, has_filesystem
-from ..storage import Connections
+from ..compat import ObjectStoragePath, conf, has_filesystem
+from ..storage import RETRY_SECONDS, Connections
 from .clients import AWS_CONN_ID as AWS_CONN_ID
 from .clients import airflow_clients
 
@@ -22,7 +22,8 @@ def airflow_connections(aws_conn_id: str | None = AWS_CONN_ID) -> Connections:
     ``s3://connection@bucket`` names its own connection, other S3 URLs take ``aws_conn_id``; the connection's
     endpoint_url, role and region are honoured. A connection that does not exist means boto3's own credentials, as
     everywhere in the amazon provider. Other URLs (``gs://connection@bucket``) go through ObjectStoragePath, and
-    those whose scheme no installed provider knows (``https://``) through fsspec.
+    those whose scheme no installed provider knows (``https://``) through fsspec. A storage that does not answer is
+    asked again for ``[sfdm] storage_retry_seconds``.
     """
 
     def s3_client(connection: str | None) -> S3Client:
@@ -39,8 +40,19 @@ def airflow_connections(aws_conn_id: str | None = AWS_CONN_ID) -> Connections:
         return client
 
     return Connections(
-        s3_client=s3_client, filesystem=_filesystem, lambda_client=lambda_client, client=airflow_clients(aws_conn_id)
+        s3_client=s3_client,
+        filesystem=_filesystem,
+        lambda_client=lambda_client,
+        client=airflow_clients(aws_conn_id),
+        retry_seconds=_retry_seconds(),
     )
+
+
+def _retry_seconds() -> float:
+    seconds: float = conf.getfloat("sfdm", "storage_retry_seconds", fallback=RETRY_SECONDS)
+    if not 0 <= seconds < 3600:
+        raise ValueError(f"[sfdm] storage_retry_seconds must be 0 or more and below 3600, got {seconds:g}")
+    return seconds
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:

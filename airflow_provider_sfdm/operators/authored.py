@@ -32,15 +32,18 @@ class AuthoredMap:
 
     definition: DistributedMap
     input: Any = field(default_factory=dict)
+    from_results: Any = UNSET
 
     @classmethod
-    def of(cls, definition: DistributedMap, input: Any = UNSET, items: Any = UNSET) -> AuthoredMap:
+    def of(
+        cls, definition: DistributedMap, input: Any = UNSET, items: Any = UNSET, from_results: Any = UNSET
+    ) -> AuthoredMap:
         """The definition with another input or other items, where they are given."""
         if items is not UNSET:
             definition = replace(definition, items=items)
         if input is UNSET:
             input = {} if definition.input is UNSET else definition.input
-        return cls(definition, input)
+        return cls(definition, input, from_results)
 
     def __str__(self) -> str:
         # Airflow keeps this text of a mapped task's arguments in the serialized DAG, and makes a new DAG version when
@@ -60,6 +63,9 @@ class AuthoredMap:
             shown["items"] = _data_view(self.definition.items)
         if self.input:
             shown["input"] = _view(self.input)
+        if self.from_results is not UNSET:
+            given = self.from_results
+            shown["from_results"] = given if isinstance(given, str) else _earlier_view(given)
         return shown
 
     def check_source(self) -> None:
@@ -68,13 +74,15 @@ class AuthoredMap:
         :raises InvalidDefinition: there are none.
         """
         definition = self.definition
+        if self.from_results is not UNSET:
+            return
         told = definition.item_reader is not None or definition.items is not UNSET or definition.items_path is not None
         if not told and isinstance(self.input, Mapping) and not self.input:
             raise InvalidDefinition("Items", "there are none: give item_reader=, items=, or input= with items_path=")
 
     def set_upstream_of(self, operator: Any) -> None:
         """Make the tasks whose output is in ``items`` or ``input`` upstream tasks of ``operator``."""
-        XComArg.apply_upstream_relationship(operator, (self.definition.items, self.input))
+        XComArg.apply_upstream_relationship(operator, (self.definition.items, self.input, self.from_results))
 
     def rendered(self, view: Mapping[str, Any]) -> DistributedMap:
         """The definition with its templates replaced by what Airflow made of them in ``view``.
@@ -88,6 +96,12 @@ class AuthoredMap:
     def items(self, context: Context) -> Any:
         """The items, upstream tasks' outputs pulled, or UNSET where the definition has none."""
         return _resolved(self.definition.items, {}, context)
+
+    def earlier_results(self, view: Mapping[str, Any], context: Context) -> Any:
+        """What the map run is a new one of, or UNSET: the summary of an earlier one, or the URL of its manifest."""
+        results: dict[str, Any] = {}
+        _collect(self.view(), view, results)
+        return _resolved(self.from_results, results, context)
 
     def run_input(self, view: Mapping[str, Any], context: Context) -> Any:
         """The input of the run: templates from ``view``, upstream tasks' outputs pulled (and never rendered)."""
@@ -138,6 +152,10 @@ def _without_jsonata(view: Any) -> Any:
         return view
     expression = f"JSONata: {view[2:-2].strip()}"
     return "JSONata" if is_template(expression) else expression
+
+
+def _earlier_view(value: Any) -> str:
+    return _data_view(value) if isinstance(value, ResolveMixin) else "<summary>"
 
 
 def _data_view(value: Any) -> str:

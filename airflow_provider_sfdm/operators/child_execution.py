@@ -24,12 +24,19 @@ from ..local.invocation import ChildFailed, encode_output
 from ..runtime.children import Outcome
 from ..runtime.folder import MapRunFolder
 from ..runtime.outside import child_to_start, record_child
+from ..runtime.redrive import redrive_partition
 from ..runtime.slots import MustWait
-from ..storage import open_folder
+from ..storage import Connections, open_folder
 
 STARTED_KEY = "started"
 _FAILED = frozenset({"failed", "upstream_failed"})
 _ENDED = _FAILED | {"success", "skipped", "removed"}
+
+
+def _folder(partition: Any, connections: Connections) -> MapRunFolder:
+    """Where the child runs: where the map run was planned, or, after its end, a redrive of what was cleared."""
+    folder = MapRunFolder(open_folder(partition["map_run"], connections))
+    return redrive_partition(folder, partition["index"], connections, time.time())
 
 
 class StartChildOperator(BaseOperator):
@@ -57,7 +64,7 @@ class StartChildOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         connections = airflow_connections(self.aws_conn_id)
-        folder = MapRunFolder(open_folder(self.partition["map_run"], connections))
+        folder = _folder(self.partition, connections)
         try:
             child = child_to_start(folder, self.partition["index"], connections, partial(self._ended, context))
         except MustWait as wait:
@@ -116,7 +123,7 @@ class EndChildOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         outcome = self._outcome(context)
         connections = airflow_connections(self.aws_conn_id)
-        folder = MapRunFolder(open_folder(self.partition["map_run"], connections))
+        folder = _folder(self.partition, connections)
         end = record_child(folder, self.partition["index"], outcome, connections)
         word = str(outcome.status) if outcome else str(ChildStatus.PENDING)
         self.log.info("%s: %s %s", self.partition["label"], word, (outcome and outcome.cause) or "")

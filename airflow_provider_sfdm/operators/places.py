@@ -27,15 +27,22 @@ def map_runs_url(storage: str | None, context: Context, group_id: str) -> str:
 
     :raises InvalidDefinition: the argument or the configuration is no URL.
     """
-    base = storage
-    if base:
+    run = context["dag_run"]
+    return "/".join([storage_url(storage), *(_name(part) for part in (run.dag_id, run.run_id, group_id))])
+
+
+def storage_url(storage: str | None = None) -> str:
+    """The storage of map runs: what an author says, or the configuration.
+
+    :raises InvalidDefinition: it is no URL.
+    """
+    if base := storage:
         check_storage(base)
     elif base := conf.get(SECTION, "storage", fallback=""):
         check_storage(base, f"[{SECTION}] storage")
     else:
         base = (Path(AIRFLOW_HOME) / SECTION).as_uri()
-    run = context["dag_run"]
-    return "/".join([base.rstrip("/"), *(_name(part) for part in (run.dag_id, run.run_id, group_id))])
+    return base.rstrip("/")
 
 
 def check_storage(storage: object, name: str = "storage") -> None:

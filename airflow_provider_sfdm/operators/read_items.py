@@ -5,21 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 from ..compat import AirflowFailException, BaseOperator, Context, XComArg
 from ..core.counters import counted
 from ..core.errors import InvalidDefinition, StatesError
+from ..core.names import MapRunName
 from ..core.values import UNSET, is_template
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
+from ..runtime.catalog import Owner, enter
 from ..runtime.engine import plan_map_run
 from ..runtime.folder import MapRunFolder
 from ..runtime.plan import Partition, Plan
 from ..runtime.remembered import LastMapRun, data_of, fingerprint
 from ..runtime.sources import STATE_DATA
 from ..runtime.watch import LOG_SECONDS
-from ..storage import StorageError
+from ..storage import StorageError, open_folder
 from .authored import AuthoredMap
-from .places import check_storage, map_runs_url, max_map_length, number_of_partitions, warn_if_out_of_reach
+from .places import (
+    check_storage,
+    checkpoint_seconds,
+    map_runs_url,
+    max_map_length,
+    number_of_partitions,
+    storage_url,
+    warn_if_out_of_reach,
+)
 
 MAP_RUN_KEY = "map_run"
 """XCom key of the map run's folder."""
@@ -96,8 +107,10 @@ class ReadItemsOperator(BaseOperator):
         definition = self.authored.rendered(self.distributed_map)
         run_input = self.authored.run_input(self.distributed_map, context)
         items = self.authored.items(context)
+        from_results = self.authored.earlier_results(self.distributed_map, context)
         last = LastMapRun(url, connections)
-        data = fingerprint(data_of(definition), run_input, None if items is UNSET else items)
+        given = (None if one is UNSET else one for one in (items, from_results))
+        data = fingerprint(data_of(definition), run_input, *given)
         shares: dict[str, Any] = {
             "partitions": max_map_length() if self.one_child_each else number_of_partitions(self.partitions),
             "at_once": self.active,
@@ -105,18 +118,27 @@ class ReadItemsOperator(BaseOperator):
         }
         if (found := last.go_on(data, **shares)) is not None:
             return found
-        planned = plan_map_run(
+        name = f"{self.dag_id}.{self.group_id}"
+        begun = last.unplanned(data)  # an attempt that died while it read
+        map_run = MapRunName.new(name, definition.label, uuid4() if begun is None else UUID(begun))
+        last.remember(map_run, data)
+        folder, plan = plan_map_run(
             definition,
-            name=f"{self.dag_id}.{self.group_id}",
+            name=name,
+            map_run=map_run,
             storage=url,
             connections=connections,
             run_input=run_input,
             items=items,
+            from_results=from_results,
             on_read=_ReadProgress(self.log),
+            checkpoint_seconds=checkpoint_seconds(),
             **shares,
         )
-        last.remember(planned[1], data)
-        return planned
+        run = context["dag_run"]
+        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
+        enter(open_folder(storage_url(self.storage), connections), folder, plan.map_run.uuid, owner)
+        return folder, plan
 
 
 def partition_label(plan: Plan, partition: Partition) -> str:

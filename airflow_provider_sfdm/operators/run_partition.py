@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,10 +14,12 @@ from ..core.processors import PythonFunction
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.folder import MapRunFolder
 from ..runtime.partition import PartitionEnd, run_partition
+from ..runtime.redrive import redrive_partition
 from ..runtime.run import invocation_factory
-from ..runtime.stop import StopReason, StopSignal
+from ..runtime.stop import StopSignal
 from ..storage import StorageError, open_folder
 from .authored import AuthoredMap
+from .killing import STOPPED, Killing
 from .places import checkpoint_seconds
 
 # The attribute is there before the task runs, too: an undefined name in the template would leave no label at all.
@@ -28,7 +31,8 @@ class RunPartitionOperator(BaseOperator):
 
     Children that fail do not fail the task: they are counted, and the tolerance decides about the whole map run.
     The task fails when the partition cannot be read or its results cannot be written; it is retried when the storage
-    was at fault. A retry goes on from what was recorded, and of a partition that had ended it runs nothing again.
+    was at fault. A retry goes on from what was recorded, and of a partition that had ended it runs nothing again. Where
+    the task is cleared after the map run has ended without success, what did not succeed of the partition runs again.
 
     :param authored: the definition and the run's input.
     :param partition: one element of what read_items returned; goes through ``expand``.
@@ -56,22 +60,28 @@ class RunPartitionOperator(BaseOperator):
         self.partition_label = str(partition["label"])
         self.aws_conn_id = aws_conn_id
         self._stop = StopSignal()
+        self._killing: Killing | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         self.log.info("Running %s", self.partition["label"])
         try:
             connections = airflow_connections(self.aws_conn_id)
             definition = self.authored.rendered(self.distributed_map)
-            end = run_partition(
-                definition,
-                MapRunFolder(open_folder(self.partition["map_run"], connections)),
-                self.partition["index"],
-                invocation_factory(definition, connections),
-                connections,
-                stop=self._stop,
-                on_progress=self._log_progress,
-                checkpoint_seconds=checkpoint_seconds(),
-            )
+            index = self.partition["index"]
+            folder = MapRunFolder(open_folder(self.partition["map_run"], connections))
+            folder = redrive_partition(folder, index, connections, time.time())
+            self._killing = Killing(context, folder, index, connections, self._stop)
+            with self._killing:
+                end = run_partition(
+                    definition,
+                    folder,
+                    index,
+                    invocation_factory(definition, connections),
+                    connections,
+                    stop=self._stop,
+                    on_progress=self._log_progress,
+                    checkpoint_seconds=checkpoint_seconds(),
+                )
         except (StatesError, InvalidDefinition) as error:
             if isinstance(error.__cause__, StorageError):
                 raise  # the store may answer next time: Airflow's retries decide
@@ -84,9 +94,11 @@ class RunPartitionOperator(BaseOperator):
         return {"items": end.items.to_dict(), "executions": end.executions.to_dict()}
 
     def on_kill(self) -> None:
-        # Airflow calls this on SIGTERM and goes on with execute(), which then raises PartitionStopped: the task was
-        # cleared, or its worker is going away. The other partitions go on, and a retry goes on with this one.
-        self._stop.set(StopReason("States.TaskFailed", "the task was stopped from outside", local=True))
+        # Airflow calls this on SIGTERM and goes on with execute().
+        if self._killing is None:
+            self._stop.set(STOPPED)
+        else:
+            self._killing.begin()
 
     def _log_progress(self, items: Counts, executions: Counts) -> None:
         share = f"{executions.finished / executions.total:.0%}" if executions.total else "all"

@@ -56,7 +56,10 @@ def asl_invoke(
     def invoke(child: Child) -> Any:
         arn = map_run.arn_of_child(child.name(map_run), express=express)
         identity = Identity(machine_arn, arn, ROLE, express, child.redriven)
-        return _output(execute(machine, child.input, services, identity, lifetime=lifetime))
+        outcome = execute(machine, child.input, services, identity, lifetime=lifetime, resume=child.resume)
+        if not express:  # recorded: those begin with their first state
+            child.failed_at = outcome.resume
+        return _output(outcome)
 
     return invoke
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from .plan import Partition
 
@@ -47,6 +47,20 @@ class Boundaries:
             Boundary(child, child * items_per_child, child * items_per_child, 1)
             for child in range(0, children, self._step)
         ]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"step": self._step, "points": [list(point) for point in self._points]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Boundaries:
+        found = cls()
+        found._step, found._points = data["step"], [Boundary(*point) for point in data["points"]]
+        return found
+
+    @property
+    def last(self) -> Boundary | None:
+        """The last beginning that was noted."""
+        return self._points[-1] if self._points else None
 
     def partitions(self, count: int, children: int, items: int, share: Callable[[int], int]) -> tuple[Partition, ...]:
         """Cut ``children`` executions of ``items`` items into at most ``count`` ranges of about equal length.

@@ -13,7 +13,7 @@ from ..core.counters import ChildStatus
 from ..core.errors import TIMEOUT, ChildExecutionFailed
 from ..core.json import loads
 from ..core.names import MapRunName
-from ..core.records import Redriven
+from ..core.records import Redriven, Resume
 from ..core.retry import Retrier
 from .per_item import ItemOutcomes
 from .stop import StopSignal
@@ -29,6 +29,8 @@ class Child:
     input_json: bytes
     outcomes: ItemOutcomes | None = None  # when the processor reports an outcome an item
     redriven: Redriven | None = None  # who it is, in a redrive; else its index says it
+    resume: Resume | None = None  # where it goes on, in a redrive
+    failed_at: Resume | None = None  # where another redrive would go on
 
     def name(self, map_run: MapRunName) -> str:
         """Its name: the same at every attempt, and in every redrive."""

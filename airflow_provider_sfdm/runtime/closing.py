@@ -7,7 +7,7 @@ import math
 
 from ..core.counters import counted
 from ..storage import Connections, open_folder
-from .finish import result_folder
+from .cleared import partition_of
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
 from .plan import Plan
@@ -29,13 +29,19 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
     if folder.read_partition(index) is not None:
         return
     plan = Plan.from_dict(folder.read(PLAN))
-    partition = plan.partitions[index]
+    partition, before = partition_of(plan, folder, index)
     journal = Journal(folder, index, math.inf, StopSignal())
     destination = open_folder(plan.destination.root, connections)
     files = ResultFiles(
-        destination, result_folder(plan), plan.destination.output_type, index, len(plan.partitions), journal.attempt
+        destination,
+        plan.result_folder,
+        plan.destination.output_type,
+        index,
+        len(plan.partitions),
+        journal.attempt,
+        map_run=folder.store,
     )
-    recorder = Recorder(plan, partition, files)
+    recorder = Recorder(plan, partition, files, before=before)
     sent = stored = False
     try:
         done = recorder.restore(journal.recorded()) or (lambda index: False)
@@ -45,6 +51,8 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
                 recorder.pending(child)
         files.close()
         content = recorder.content(files)
+        # One whose task died when all was done has lost nothing.
+        content["lost"] = recorder.executions.pending > 0
         sent = True
         stored = folder.write_partition(index, content)
         if not stored:  # another attempt has ended it in the meantime, and these files are not its

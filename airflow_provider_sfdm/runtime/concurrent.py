@@ -9,13 +9,14 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..core.errors import TIMEOUT, ChildAborted, StatesRuntime
 from ..local.invocation import Invoke, describe, encode_output, is_failure
 from ..local.waiting import LOOK_SECONDS, TURN_SECONDS, wait
 from .children import Child, ChildPolicy, OnEnd, Outcome, aborted, failed, succeeded
+from .concurrency import Concurrency
 from .retries import Retries
 from .stop import StopReason, StopSignal
 from .threads import DaemonThreads, NotJoined
@@ -35,10 +36,10 @@ def run_concurrently(
     stop: StopSignal,
     on_end: OnEnd,
     *,
-    concurrency: int,
+    concurrency: Concurrency,
     is_async: bool,
 ) -> None:
-    """Run up to ``concurrency`` children at once: tasks of an event loop if ``is_async``, else threads.
+    """Run as many children at once as ``concurrency`` says: tasks of an event loop if ``is_async``, else threads.
 
     Ends when there are no more children, or when ``stop`` is set and the running ones have ended: waiting tasks are
     aborted if the policy says so; a thread cannot be stopped from outside and runs to its end (or to where it looks
@@ -105,7 +106,7 @@ class _Concurrent:
         policy: ChildPolicy,
         stop: StopSignal,
         on_end: OnEnd,
-        concurrency: int,
+        concurrency: Concurrency,
         is_async: bool,
     ) -> None:
         self._children = children
@@ -116,27 +117,27 @@ class _Concurrent:
         self._concurrency = concurrency
         self._threads = None if is_async else DaemonThreads()
         self._running: set[asyncio.Task[None]] = set()
-        self._max_abandoned = max(_MAX_ABANDONED, concurrency)
         self._error: BaseException | None = None
         self._cancelled = False
         self._ended = False
 
     async def run(self) -> None:
-        self._slots = asyncio.Semaphore(self._concurrency)
+        self._freed = asyncio.Event()
         self._stopped = asyncio.Event()
         self._settled = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.set_default_executor(NotJoined())
 
-        def wake() -> None:
+        def from_another_thread(callback: Callable[[], object]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
-                loop.call_soon_threadsafe(self._on_stop)
+                loop.call_soon_threadsafe(callback)
 
-        self._stop.on_set(wake)
+        self._stop.on_set(lambda: from_another_thread(self._on_stop))
+        self._concurrency.on_change(lambda: from_another_thread(self._freed.set))
         turns = asyncio.create_task(_turns())
         try:
             while not self._stop.is_set() and self._error is None:
-                await self._slots.acquire()
+                await self._slot()
                 await self._room()
                 if self._stop.is_set() or self._error is not None:
                     break
@@ -159,13 +160,19 @@ class _Concurrent:
         if self._error is not None:
             raise self._error
 
+    async def _slot(self) -> None:
+        """Wait until another child may be in flight, or none starts any more."""
+        while len(self._running) >= self._concurrency.limit and not self._stop.is_set() and self._error is None:
+            self._freed.clear()
+            await self._freed.wait()
+
     def leave(self) -> None:
         """Whatever becomes of the tasks from now on is of no account."""
         self._ended = self._cancelled = True
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._slots.release()
+        self._freed.set()
         if not task.cancelled() and task.exception() is not None and self._error is None:
             self._error = task.exception()
         if not self._running or self._error is not None:
@@ -175,6 +182,7 @@ class _Concurrent:
 
     def _on_stop(self) -> None:
         self._stopped.set()
+        self._freed.set()
         if self._threads is not None:
             self._threads.changed.set()
         elif self._policy.aborts(self._stop):
@@ -254,7 +262,7 @@ class _Concurrent:
     async def _room(self) -> bool:
         """Wait until few enough abandoned calls are left for another one; False if the stop came first."""
         threads = self._threads
-        while threads is not None and threads.abandoned > self._max_abandoned:
+        while threads is not None and threads.abandoned > max(_MAX_ABANDONED, self._concurrency.limit):
             if self._stop.is_set() or self._error is not None:
                 return False
             seconds = max(2 * (self._policy.timeout or 0.0), _MIN_GIVE_UP_SECONDS)

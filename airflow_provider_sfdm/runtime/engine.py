@@ -6,8 +6,10 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
+from ..core.batching import Batching
 from ..core.definition import MAX_CONCURRENCY, DistributedMap
 from ..core.engines import refuse_unsupported
 from ..core.errors import ResultWriterFailed, StatesRuntime, UnsupportedField
@@ -25,12 +27,14 @@ from ..core.writer import OutputType, Transformation, WriterConfig
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .asl_problems import check_states
+from .earlier import lay_out_unsuccessful
 from .evaluation import check_expressions, evaluated
-from .finish import folder_in
 from .folder import PLAN, RESULTS, MapRunFolder
 from .plan import Batches, Destination, Partition, Plan
-from .planning import Layout, lay_out_in_place, spool
-from .sources import STATE_DATA, reader_items, source_label, state_data
+from .planning import Layout, lay_out_in_place
+from .reading_journal import Read, ReadingJournal
+from .sources import STATE_DATA, reader_items, source_label, state_data, what_is_read
+from .spooling import spool
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +50,24 @@ def plan_map_run(
     connections: Connections,
     run_input: Any = UNSET,
     items: Any = UNSET,
+    from_results: Any = UNSET,
     variables: Mapping[str, Any] | None = None,
     partitions: int = DEFAULT_PARTITIONS,
     at_once: int | None = None,
     one_child_each: bool = False,
     on_read: Callable[[int], None] = lambda _: None,
+    checkpoint_seconds: float | None = None,
 ) -> tuple[MapRunFolder, Plan]:
     """Read the source once and store the plan in a new map run folder below ``storage``.
 
     ``run_input`` is the map's input (else the definition's, else ``{}``), ``items`` replaces the definition's.
+    ``from_results``: the children are those that did not succeed in the map run of this summary or manifest, with the
+    inputs that they had; reader, items, selector and batcher of the definition are not applied then.
     ``partitions`` is the most there may be, ``at_once`` how many of them may run at the same time (default: all).
+    With ``checkpoint_seconds`` it is stored that often how far the source has been read, and another call for the same
+    ``map_run`` goes on from there; where one has stored a plan, that is the plan of all.
     ``one_child_each`` is for children that are not run by their partition: MaxConcurrency is then kept elsewhere.
-    Every call makes a new map run.
+    Without a ``map_run`` every call makes a new one.
 
     :raises StatesError: as the map run would end with on AWS: the data set cannot be read (ItemReaderFailed), a value
         in the input cannot be used (StatesRuntime), the results cannot be written (ResultWriterFailed).
@@ -88,29 +98,18 @@ def plan_map_run(
     destination = _destination(resolved, folder)
     _check_writable(destination, map_run, connections)
 
-    select = _bound_selector(resolved, inside, state_name)
-    template = resolved.item_selector if isinstance(resolved.item_selector, Mapping) else None
-    reader = resolved.item_reader
-    label = STATE_DATA if reader is None else source_label(reader.location)
-    layout: Layout | None = None
-    # The partitions know a selector as a JSONPath template or not at all.
-    as_template = template is not None and resolved.query_language is QueryLanguage.JSONPATH
-    if reader is not None and (as_template or resolved.item_selector is None):
-        bound = selector_bound(template, inside, label)
-        layout = lay_out_in_place(reader, batching, bound, connections, on_read)
-    in_place = layout is not None
-    if layout is None:
-        if reader is not None:
-            source = reader_items(reader, connections)
-        elif items is not UNSET:
-            source = state_data(items)
-        else:
-            source = state_data(resolve_items(resolved, scope, state_name))
-        function = callable(resolved.item_selector)
-        layout = spool(source, select, batching, folder.store, on_read, label, selector_is_function=function)
-
+    label = STATE_DATA if resolved.item_reader is None else source_label(resolved.item_reader.location)
+    if from_results is not UNSET:
+        batched = batching.batched
+        layout = lay_out_unsuccessful(from_results, map_run, folder.store, connections, batched=batched)
+        label, template = "from_results", None
+    else:
+        journal = None if checkpoint_seconds is None else ReadingJournal(folder, checkpoint_seconds)
+        layout, template = _read_items(
+            resolved, scope, inside, state_name, batching, items, folder, connections, label, on_read, journal
+        )
     if not layout.items:
-        place = "The data set" if reader is None else label
+        place = "The data set" if label == STATE_DATA else label
         log.warning("%s has no items: the map run will succeed with nothing", place)
     concurrency = int(resolved.max_concurrency or 0)
     express = resolved.execution_type is ExecutionType.EXPRESS
@@ -128,13 +127,55 @@ def plan_map_run(
         items=layout.items,
         children=layout.children,
         partitions=share_out(layout, concurrency, partitions, at_once, one_child_each=one_child_each),
-        selector=template if in_place else None,
-        input=inside.input if in_place and template is not None else None,
-        context=inside.context if in_place and template is not None else {},
-        variables=inside.variables if in_place and template is not None else {},
+        selector=template,
+        input=inside.input if template is not None else None,
+        context=inside.context if template is not None else {},
+        variables=inside.variables if template is not None else {},
     )
-    folder.write(PLAN, plan.to_dict())
+    if not folder.plan_once(plan.to_dict()):
+        plan = Plan.from_dict(folder.read(PLAN))  # of an attempt that was taken for lost, and was not
     return folder, plan
+
+
+def _read_items(
+    definition: DistributedMap,
+    scope: Scope,
+    inside: Scope,
+    state_name: str,
+    batching: Batching,
+    items: Any,
+    folder: MapRunFolder,
+    connections: Connections,
+    label: str,
+    on_read: Callable[[int], None],
+    journal: ReadingJournal | None,
+) -> tuple[Layout, Mapping[str, Any] | None]:
+    """Read the items once; returns where they are, and the ItemSelector that the partitions apply, if they do."""
+    select = _bound_selector(definition, inside, state_name)
+    template = definition.item_selector if isinstance(definition.item_selector, Mapping) else None
+    reader = definition.item_reader
+    # The partitions know a selector as a JSONPath template or not at all.
+    as_template = template is not None and definition.query_language is QueryLanguage.JSONPATH
+    if reader is not None and (as_template or definition.item_selector is None):
+        bound = selector_bound(template, inside, label)
+        layout = lay_out_in_place(reader, batching, bound, connections, on_read, journal)
+        if layout is not None:
+            return layout, template
+    read = Read()
+    if journal is not None and (what := [] if reader is None else what_is_read(reader, connections)) is not None:
+        read = journal.recorded(what)
+    else:
+        journal = None
+    if reader is not None:
+        source = reader_items(reader, connections, read.items, read.after)
+    else:
+        given = items if items is not UNSET else resolve_items(definition, scope, state_name)
+        source = islice(state_data(given), read.items, None)
+    layout = spool(
+        source, select, batching, folder.store, on_read, label,
+        selector_is_function=callable(definition.item_selector), read=read, journal=journal,
+    )  # fmt: skip
+    return layout, None
 
 
 def _refuse_non_json(run_input: Any) -> None:
@@ -197,7 +238,7 @@ def _check_writable(destination: Destination, map_run: MapRunName, connections: 
     """Find out before the first child runs, not after the last, whether the results can be written."""
     if not destination.exported:
         return
-    key = f"{folder_in(destination, map_run)}/.write-test"
+    key = f"{destination.folder(map_run)}/.write-test"
     try:
         store = open_folder(destination.root, connections)
         store.put(key, b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.counters import Counts, MapRunStatus
@@ -13,12 +13,15 @@ from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, Re
 from ..core.json import dumps, loads
 from ..core.limits import MAX_PAYLOAD_BYTES
 from ..core.manifest import STATUSES, Manifest, ResultFile
-from ..core.names import MapRunName
 from ..core.records import timestamp
 from ..core.summary import MapRunSummary
+from ..core.tolerance import FailureTolerance
+from ..storage import Connections, open_folder
 from ..storage.base import ObjectStore, StorageError
+from .ends import ends_of
 from .folder import BEFORE, PLAN, SUMMARY, MapRunFolder
-from .plan import Destination, Plan
+from .limits import limits_of
+from .plan import Plan
 from .stop import StopReason
 
 log = logging.getLogger(__name__)
@@ -26,25 +29,31 @@ log = logging.getLogger(__name__)
 _FILE_OVERHEAD = 2  # the brackets of each
 
 
-def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSummary:
-    """Write manifest.json and say how the map run ended. ``destination`` is rooted at the plan's destination.
+def write_results(folder: MapRunFolder, connections: Connections, *, close: bool = True) -> MapRunSummary:
+    """Write manifest.json and say how the map run ended.
 
-    Touches no result file: the partitions have written them. Running it again gives the same answer.
+    Touches no result file, but those of partitions that left no end, as their tasks died for good: what these have
+    recorded is written, the rest of their children are PENDING. Running it again gives the same answer.
 
-    :raises ResultWriterFailed: the manifest could not be written.
+    :param close: whether no task will end a partition any more; else those without an end count as pending.
+    :raises ResultWriterFailed: the manifest, or such a result file, could not be written.
+    :raises StorageError: the map run's folder could not be reached.
     """
     plan = Plan.from_dict(folder.read(PLAN))
-    ends = [folder.read_partition(partition.index) for partition in plan.partitions]
+    destination = open_folder(plan.destination.root, connections)
+    ends = [end.content if end else None for end in ends_of(folder, plan, connections, close=close)]
     before = folder.find(BEFORE) if plan.redrive_count else None
-    items, executions = _total(plan, ends, "items", before), _total(plan, ends, "executions", before)
-    error = _verdict(plan, folder.stop_reason(), ends, items)
+    items, executions = total(plan, ends, "items", before), total(plan, ends, "executions", before)
+    limits = limits_of(folder, plan)
+    error = _verdict(limits.tolerance, folder.stop_reason(), ends, items)
     manifest_key = _write_manifest(plan, ends, before, destination)
     output: Any = None
     if plan.destination.exported:
         details = {"Bucket": plan.destination.bucket, "Key": manifest_key}
         output = {"MapRunArn": plan.map_run.arn, "ResultWriterDetails": details}
     elif error is None:
-        output, error = _state_output(ends, _outputs(before, destination), destination.url(manifest_key))
+        earlier = outputs_of(before["files"], destination) if before is not None else []
+        output, error = _state_output(ends, earlier, destination.url(manifest_key))
     status = MapRunStatus.SUCCEEDED
     if error is not None:
         status = MapRunStatus.ABORTED if error.aborted else MapRunStatus.FAILED
@@ -59,9 +68,9 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
         execution_counts=executions,
         start_date=timestamp(plan.start),
         stop_date=timestamp(time.time()),
-        max_concurrency=plan.max_concurrency,
-        tolerated_failure_count=plan.tolerance.count,
-        tolerated_failure_percentage=plan.tolerance.percentage,
+        max_concurrency=limits.max_concurrency,
+        tolerated_failure_count=limits.tolerance.count,
+        tolerated_failure_percentage=limits.tolerance.percentage,
         redrive_count=plan.redrive_count,
         redrive_date=plan.redrive_date,
         manifest=destination.url(manifest_key),
@@ -78,23 +87,23 @@ def write_results(folder: MapRunFolder, destination: ObjectStore) -> MapRunSumma
     return summary
 
 
-def _total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: Mapping[str, Any] | None) -> Counts:
-    """``before``: what had succeeded before a redrive."""
+def total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: Mapping[str, Any] | None) -> Counts:
+    """The counters of a map run; ``what``: "items" or "executions". ``before``: what had succeeded before a redrive."""
     number = before[what] if before is not None else 0
-    total = Counts(succeeded=number, total=number, results_written=number)
+    counts = Counts(succeeded=number, total=number, results_written=number)
     for partition, end in zip(plan.partitions, ends, strict=True):
         if end is not None:
             # Recorded: results_written is at the end the total, pending ones included, even without a ResultWriter.
             # Here it leaves out what never got a record, because the source could not be read that far.
-            total += Counts.from_dict(end[what])
+            counts += Counts.from_dict(end[what])
         else:  # it left nothing: none of its children has a result
             number = partition.items if what == "items" else partition.children
-            total += Counts(pending=number, total=number)
-    return total
+            counts += Counts(pending=number, total=number)
+    return counts
 
 
 def _verdict(
-    plan: Plan, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
+    tolerance: FailureTolerance, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
 ) -> StopReason | None:
     """Why the map run did not succeed, or None."""
     if stopped is not None:
@@ -102,9 +111,9 @@ def _verdict(
     for end in ends:  # a partition could store its end, but then not the flag
         if end is not None and "stopped" in end:
             return StopReason.from_dict(end["stopped"])
-    if plan.tolerance.exceeded(items.unsuccessful, items.total):
+    if tolerance.exceeded(items.unsuccessful, items.total):
         return StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
-    lost = [str(number) for number, end in enumerate(ends) if end is None]
+    lost = [str(number) for number, end in enumerate(ends) if end is None or end.get("lost")]
     if lost:
         return StopReason(
             "States.TaskFailed",
@@ -121,12 +130,12 @@ def _write_manifest(
 ) -> str:
     files: dict[str, list[ResultFile]] = {status: [] for status in STATUSES}
     # Recorded: after a redrive SUCCEEDED lists earlier files as well, FAILED and PENDING the new ones only.
-    files["SUCCEEDED"] += _files_before(before)
+    files["SUCCEEDED"] += [ResultFile(file["Key"], file["Size"]) for file in (before or {"files": []})["files"]]
     for end in ends:
         for status in STATUSES:
             files[status] += [ResultFile(f["Key"], f["Size"]) for f in (end["files"][status] if end else ())]
     manifest = Manifest(plan.destination.bucket, plan.map_run.arn, {s: tuple(f) for s, f in files.items()})
-    key = f"{result_folder(plan)}/manifest.json"
+    key = f"{plan.result_folder}/manifest.json"
     try:
         destination.put(key, manifest.to_json())
     except StorageError as error:
@@ -134,31 +143,14 @@ def _write_manifest(
     return key
 
 
-def result_folder(plan: Plan) -> str:
-    """The folder of the result files and the manifest, relative to the destination's root: ``Prefix/UUID``."""
-    folder = folder_in(plan.destination, plan.map_run)
-    return f"{folder}/Redrive-{plan.redrive_count}" if plan.redrive_count else folder
-
-
-def folder_in(destination: Destination, map_run: MapRunName) -> str:
-    """The map run's own, before there is a plan. A "/" that begins the prefix stays: on S3 it begins another key."""
-    prefix = destination.prefix
-    return f"{prefix.rstrip('/')}/{map_run.uuid}" if prefix else map_run.uuid
-
-
-def _files_before(before: Mapping[str, Any] | None) -> list[ResultFile]:
-    return [] if before is None else [ResultFile(file["Key"], file["Size"]) for file in before["files"]]
-
-
-def _outputs(before: Mapping[str, Any] | None, destination: ObjectStore) -> list[Any] | None:
-    """The elements of the state output that an earlier run of the map run has left; None: they are too large."""
-    files = _files_before(before)
-    if sum(file.size for file in files) > MAX_PAYLOAD_BYTES + len(files) * _FILE_OVERHEAD:
+def outputs_of(files: Sequence[Mapping[str, Any]], destination: ObjectStore) -> list[Any] | None:
+    """The elements of result files, as they are returned; None: they are too large for that."""
+    if sum(file["Size"] for file in files) > MAX_PAYLOAD_BYTES + len(files) * _FILE_OVERHEAD:
         return None
     elements: list[Any] = []
     for file in files:
-        data = destination.read(file.key)
-        elements += map(loads, data.splitlines()) if file.key.endswith(".jsonl") else loads(data)
+        data = destination.read(file["Key"])
+        elements += map(loads, data.splitlines()) if file["Key"].endswith(".jsonl") else loads(data)
     return elements
 
 

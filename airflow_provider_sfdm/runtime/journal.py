@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from ..local.waiting import comes_true
 from ..storage.base import StorageError
 from .checkpoint import Checkpoint
 from .folder import MapRunFolder, Segment
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 2.0
 # So much may be written before it is stored: then children wait for the storage.
 _MAX_BYTES = 32 * 1024 * 1024
-_TRIES, _FIRST_WAIT = 6, 0.5
 
 
 class Recording(Protocol):
@@ -87,19 +85,6 @@ class Journal:
         """Whether ``size`` bytes since the last checkpoint, and what has not been stored yet, are too many to go on."""
         return size + sum(waiting.size for waiting in self._waiting) > _MAX_BYTES
 
-    def insist(self) -> None:
-        """Store what is new, more than once if the storage fails."""
-        wait = _FIRST_WAIT
-        for left in reversed(range(_TRIES)):
-            try:
-                self.store()
-                return
-            except StorageError:
-                # The map run may end meanwhile; what this attempt has done is worth recording all the same.
-                if not left or comes_true(lambda: self._stop.of_attempt is not None, wait):
-                    raise
-                wait *= 2
-
     def keeping(self, recording: Recording) -> _Keeping:
         """A context manager that stores the progress of ``recording`` while its block runs."""
         self._recording = recording
@@ -108,7 +93,10 @@ class Journal:
     def is_newest(self) -> bool:
         """Look whether no other attempt has begun since; else this one is stopped."""
         newest = self._folder.newest_attempt(self._partition)
-        if newest == self.attempt:
+        # A listing may not show yet what was written last; an object's own name does.
+        if newest == self.attempt or (
+            (newest is None or newest < self.attempt) and self._folder.has_attempt(self._partition, self.attempt)
+        ):
             return True
         if not self.superseded:
             self.superseded = True

@@ -9,22 +9,31 @@ from ..core.errors import ChildAborted
 from ..local.invocation import Invoke, describe, encode_output, is_failure
 from ..local.waiting import comes_true
 from .children import Child, ChildPolicy, OnEnd, aborted, failed, succeeded
+from .concurrency import Concurrency
 from .retries import Retries
 from .stop import StopSignal
 
 
 def run_one_by_one(
-    children: Iterator[Child], invoke: Invoke, policy: ChildPolicy, stop: StopSignal, on_end: OnEnd
-) -> None:
-    """Run children in this thread, in order, until there are no more or ``stop`` is set.
+    children: Iterator[Child],
+    invoke: Invoke,
+    policy: ChildPolicy,
+    stop: StopSignal,
+    on_end: OnEnd,
+    concurrency: Concurrency,
+) -> bool:
+    """Run children in this thread, in order, until there are no more or ``stop`` is set; False then. True: now another
+    number than one may be in flight.
 
     The fastest way for a function that computes; an attempt cannot be timed out here.
     """
     retriers, argument = policy.retry, policy.argument
     while not stop.is_set():
+        if concurrency.limit != 1:
+            return True
         child = next(children, None)
         if child is None:
-            return
+            return False
         start = time.time()
         retries = Retries(retriers) if retriers else None
         while True:
@@ -47,3 +56,4 @@ def run_one_by_one(
                     continue
             break
         on_end(child, outcome)
+    return False

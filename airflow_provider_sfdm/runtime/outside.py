@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..storage import Connections, open_folder
 from .children import Child, Outcome
-from .finish import result_folder
+from .cleared import partition_of
 from .folder import PLAN, MapRunFolder
+from .limits import LiveLimits
 from .partition import PartitionEnd
 from .plan import Plan
 from .reading import partition_children
@@ -31,7 +32,8 @@ def child_to_start(
         return None
     plan = Plan.from_dict(folder.read(PLAN))
     take_slot(folder, plan, index, ended)
-    return next(partition_children(plan, plan.partitions[index], folder, connections, per_item=False), None)
+    partition, _ = partition_of(plan, folder, index)
+    return next(partition_children(plan, partition, folder, connections, per_item=False), None)
 
 
 def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, connections: Connections) -> PartitionEnd:
@@ -43,14 +45,14 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
     :raises StorageError: the map run's folder could not be reached.
     """
     plan = Plan.from_dict(folder.read(PLAN))
-    partition = plan.partitions[index]
+    partition, before = partition_of(plan, folder, index)
     destination = open_folder(plan.destination.root, connections)
-    files = ResultFiles(destination, result_folder(plan), plan.destination.output_type, index, len(plan.partitions))
-    recorder = Recorder(plan, partition, files)
+    files = ResultFiles(destination, plan.result_folder, plan.destination.output_type, index, len(plan.partitions))
+    recorder = Recorder(plan, partition, files, before=before)
     stop = StopSignal()
     progress = recorder.items, recorder.executions
     try:
-        with PartitionWatch(folder, index, progress, plan.tolerance, plan.items, stop):
+        with PartitionWatch(folder, index, progress, LiveLimits(folder, plan, partition), plan.items, stop):
             for child in partition_children(plan, partition, folder, connections, per_item=False):
                 if outcome is None:
                     recorder.pending(child)

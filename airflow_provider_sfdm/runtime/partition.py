@@ -19,10 +19,12 @@ from ..states.lifetime import Lifetime
 from ..storage import Connections, open_folder
 from ..storage.base import StorageError
 from .children import Child, ChildPolicy, Outcome, whole
+from .cleared import Before, partition_of
+from .concurrency import Concurrency
 from .concurrent import run_concurrently
-from .finish import result_folder
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
+from .limits import LiveLimits
 from .one_by_one import run_one_by_one
 from .plan import Partition, Plan
 from .processors import Invocation, InvocationFactory
@@ -35,7 +37,7 @@ from .watch import PartitionWatch
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Counts, Counts], None]
-RUN_AGAIN = "to run again what did not succeed, clear the whole group, read_items included"
+RUN_AGAIN = "clear the group, or some of its partitions, to run again what did not succeed"
 
 # Children that wait (a Lambda function, async def) overlap by default, but not 10,000 in one process.
 _DEFAULT_OVERLAP = 100
@@ -84,7 +86,7 @@ def run_partition(
     """
     began = time.monotonic()
     plan = Plan.from_dict(folder.read(PLAN))
-    partition = plan.partitions[index]
+    partition, before = partition_of(plan, folder, index)
 
     def recorded_end() -> PartitionEnd | None:
         ended = folder.read_partition(index)
@@ -99,7 +101,7 @@ def run_partition(
         # Between the two looks an older attempt has ended it, and has taken its journal away.
         _discard_attempts(folder, index)
         return end
-    run = _Running(definition, plan, partition, folder, connections, stop, on_progress, journal)
+    run = _Running(definition, plan, partition, before, folder, connections, stop, on_progress, journal)
     try:
         run.to_its_end(invocation, connections)
     except _TakenOver:
@@ -134,7 +136,8 @@ def _stored_stop(reason: StopReason | None, error: StatesError | None) -> dict[s
 
 def _recorded_end(partition: Partition, stored: Mapping[str, Any]) -> PartitionEnd:
     # Its task died after that, or somebody has cleared it and expects more: say what that takes.
-    log.warning("Partition %d has ended before: its results stay and nothing is run; %s", partition.index, RUN_AGAIN)
+    what = f"its results stay and nothing is run; when the map run has ended, {RUN_AGAIN}"
+    log.warning("Partition %d has ended before: %s", partition.index, what)
     items, executions = Counts.from_dict(stored["items"]), Counts.from_dict(stored["executions"])
     stopped = StopReason.from_dict(stored["stopped"]) if "stopped" in stored else None
     error = states_error(stopped.error, stopped.cause) if stopped and stored["stoppedHere"] else None
@@ -149,6 +152,7 @@ class _Running:
         definition: DistributedMap,
         plan: Plan,
         partition: Partition,
+        before: Before | None,
         folder: MapRunFolder,
         connections: Connections,
         stop: StopSignal,
@@ -159,13 +163,14 @@ class _Running:
         attempt = 0 if journal is None else journal.attempt
         self._files = ResultFiles(
             destination,
-            result_folder(plan),
+            plan.result_folder,
             plan.destination.output_type,
             partition.index,
             len(plan.partitions),
             attempt,
+            map_run=folder.store,
         )
-        self.recorder = Recorder(plan, partition, self._files, journal)
+        self.recorder = Recorder(plan, partition, self._files, journal, before=before)
         self._journal = journal
         self.error: StatesError | None = None
         self._definition = definition
@@ -173,9 +178,13 @@ class _Running:
         self._partition = partition
         self._folder = folder
         self._stop = stop
+        # What the partition may have in flight; how many it has, if nobody has said so, depends on the processor.
+        self._share = Concurrency(partition.concurrency)
+        self._concurrency = Concurrency(partition.concurrency)
+        self._limits = LiveLimits(folder, plan, partition, self._share)
         counts = (self.recorder.items, self.recorder.executions)
         self._watch = PartitionWatch(
-            folder, partition.index, counts, plan.tolerance, plan.items, stop, on_progress=on_progress
+            folder, partition.index, counts, self._limits, plan.items, stop, on_progress=on_progress
         )
 
     def to_its_end(self, invocation: InvocationFactory, connections: Connections) -> None:
@@ -238,29 +247,26 @@ class _Running:
         )
 
     def _run(self, ready: Invocation, children: Iterator[Child], policy: ChildPolicy) -> None:
-        concurrency = self._concurrency(ready)
-        if concurrency == 1 and not ready.is_async and policy.timeout is None:
-            run_one_by_one(children, ready.invoke, policy, self._stop, self._ended)
-        else:
-            run_concurrently(
-                children,
-                ready.invoke,
-                policy,
-                self._stop,
-                self._ended,
-                concurrency=concurrency,
-                is_async=ready.is_async,
-            )
+        def set_concurrency() -> None:
+            self._concurrency.set(self._in_flight(ready))
 
-    def _concurrency(self, ready: Invocation) -> int:
-        """How many children at once: the partition's share of MaxConcurrency, if the author set one.
+        set_concurrency()
+        self._share.on_change(set_concurrency)
+        common = children, ready.invoke, policy, self._stop, self._ended
+        at_once = ready.is_async or policy.timeout is not None
+        # The number may change while they run one by one: then those that are left run the other way.
+        if at_once or run_one_by_one(*common, self._concurrency):
+            run_concurrently(*common, concurrency=self._concurrency, is_async=ready.is_async)
+
+    def _in_flight(self, ready: Invocation) -> int:
+        """How many children at once: the partition's share of MaxConcurrency, if somebody has set one.
 
         Unset means "as many as is sensible": overlapping is no use to a function that computes.
         """
-        if self._plan.max_concurrency:
-            return self._partition.concurrency
+        if self._limits.max_concurrency:
+            return self._share.limit
         sensible = _DEFAULT_OVERLAP if ready.is_async or ready.blocks else 1
-        return min(sensible, self._partition.concurrency)
+        return min(sensible, self._share.limit)
 
     def _unfinished(self, children: Iterator[Child]) -> Iterator[Child]:
         """The children that no earlier attempt has recorded; what it has is counted and written."""

@@ -32,8 +32,18 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """An object of the map run's folder that has a part of the spooled items, and its bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """Where all partitions read. ``url`` is empty for a spool; ``label`` is what ``$$.Map.Item.Source`` says."""
+    """Where all partitions read. ``url`` is empty for a spool, whose items are in ``pieces``, one after the other;
+    ``label`` is what ``$$.Map.Item.Source`` says.
+    """
 
     kind: SourceKind
     url: str = ""
@@ -42,13 +52,15 @@ class Source:
     names: tuple[str, ...] = ()
     delimiter: str = ","
     expected_bucket_owner: str | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One partition. ``offset`` is bytes (or a row number in Parquet), ``line`` the line number at the offset.
 
-    ``concurrency`` is its share of MaxConcurrency: how many children it may have in flight.
+    ``concurrency`` is its share of MaxConcurrency: how many children it may have in flight. ``children_key`` is an
+    object in the map run's folder that has its children, where they are not with the others'.
     """
 
     index: int
@@ -59,6 +71,7 @@ class Partition:
     offset: int
     line: int = 1
     concurrency: int = 1
+    children_key: str = ""
 
     @property
     def last_child(self) -> int:
@@ -109,6 +122,12 @@ class Destination:
         # The name of a connection (s3://connection@bucket) is no part of it.
         return self.root.removeprefix("s3://").rpartition("@")[2]
 
+    def folder(self, map_run: MapRunName) -> str:
+        """The map run's own folder, relative to ``root``. A "/" that begins the prefix stays: on S3 it begins another
+        key.
+        """
+        return f"{self.prefix.rstrip('/')}/{map_run.uuid}" if self.prefix else map_run.uuid
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -134,6 +153,14 @@ class Plan:
     # of all of them, ``children`` those that run again.
     redrive_count: int = 0
     redrive_date: str | None = None
+    # Whether this redrive is of those partitions alone that were cleared: see cleared.py.
+    partial: bool = False
+
+    @property
+    def result_folder(self) -> str:
+        """The folder of the result files and the manifest, relative to the destination's root: ``Prefix/UUID``."""
+        folder = self.destination.folder(self.map_run)
+        return f"{folder}/Redrive-{self.redrive_count}" if self.redrive_count else folder
 
     def to_dict(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
@@ -155,6 +182,7 @@ class Plan:
                 "kind": SourceKind(source["kind"]),
                 "pin": Pin(**pin) if pin is not None else None,
                 "names": tuple(source["names"]),
+                "pieces": tuple(Piece(**piece) for piece in source["pieces"]),
             }
         )
         destination = content["destination"]

@@ -2,36 +2,34 @@
 
 A plain CSV, JSONL or Parquet file is read *in place*: the partitions seek in the file itself. That needs a proof that
 no byte limit can decide where a batch ends, because the partitions then find the batches again by counting. Everything
-else (compressed files, JSON, listings, manifests, arrays, batches by bytes) is *spooled*: read_items writes the items,
-after ItemSelector, to items.jsonl of the map run's folder, and the partitions seek in that.
+else (compressed files, JSON, listings, manifests, arrays, batches by bytes) is *spooled*: see spooling.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..core.batching import Batching, CountProof, Greedy
+from ..core.batching import Batching, CountProof
 from ..core.decoding import csv, jsonl
 from ..core.decoding.compression import is_compressed
 from ..core.decoding.stretch import Stretch
-from ..core.errors import ItemReaderFailed, StatesRuntime
-from ..core.json import dumps
+from ..core.errors import ItemReaderFailed
 from ..core.readers import (
     ItemReader,
     S3CsvItemReader,
     S3JsonLItemReader,
     S3ParquetItemReader,
 )
-from ..core.selector import Bound
 from ..core.selector_bound import SelectorBound
 from ..storage import Connections, open_object, shown_url
 from ..storage.base import ObjectStore, Pin, StorageError
 from .boundaries import Boundaries, Boundary
-from .folder import SPOOL
 from .plan import Source, SourceKind
-from .sources import Item, file_logged, owner_of, source_label
+from .reading_journal import Read, ReadingJournal
+from .sources import file_logged, owner_of, source_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,11 @@ def lay_out_in_place(
     bound: SelectorBound | None,
     connections: Connections,
     on_read: Callable[[int], None],
+    journal: ReadingJournal | None = None,
 ) -> Layout | None:
     """Lay a file out in place, or None if it must be spooled.
+
+    :param journal: where to go on, and to store how far it was read.
 
     :raises ItemReaderFailed: the file is missing, denied or malformed.
     """
@@ -70,7 +71,7 @@ def lay_out_in_place(
             return None  # nothing here tells whether the file is still the same one later
         if isinstance(reader, S3ParquetItemReader):
             return _parquet(store, key, pin, reader, batching, bound)
-        return _lines(store, key, pin, reader, batching, bound, on_read)
+        return _lines(store, key, pin, reader, batching, bound, on_read, journal)
     except StorageError as error:
         raise ItemReaderFailed(str(error)) from error
 
@@ -88,9 +89,12 @@ def _lines(
     batching: Batching,
     bound: SelectorBound,
     on_read: Callable[[int], None],
+    journal: ReadingJournal | None,
 ) -> Layout | None:
     url = store.url(key)
-    with file_logged(url), store.open(key, pin) as stream:
+    read = Read() if journal is None else journal.recorded({"in place": source_label(url), **asdict(pin)})
+    with file_logged(url), contextlib.ExitStack() as stack:
+        stream = stack.enter_context(store.open(key, pin))
         if isinstance(reader, S3CsvItemReader):
             delimiter = reader.csv_delimiter.character
             names = tuple(reader.csv_headers.headers)
@@ -100,12 +104,19 @@ def _lines(
             else:
                 names, offset, lines = csv.read_header(stream, delimiter, url)
                 line = 1 + lines
+            if (last := read.boundaries.last) is not None:
+                offset, line = last.offset, last.line
+                stream = stack.enter_context(store.open(key, pin, offset))
             stretches = csv.scan(stream, names, delimiter, url, line, offset)
             source = _source(SourceKind.CSV, store, key, pin, reader, names=names, delimiter=delimiter)
         else:
-            stretches = jsonl.scan(stream, url, 1, 0)
+            offset, line = 0, 1
+            if (last := read.boundaries.last) is not None:
+                offset, line = last.offset, last.line
+                stream = stack.enter_context(store.open(key, pin, offset))
+            stretches = jsonl.scan(stream, url, line, offset)
             source = _source(SourceKind.JSONL, store, key, pin, reader)
-        counted = _count(stretches, _max_items(reader), batching, bound, on_read)
+        counted = _count(stretches, _max_items(reader), batching, bound, on_read, read, journal)
     if counted is None:
         return None
     items, children, boundaries = counted
@@ -122,14 +133,18 @@ def _count(
     batching: Batching,
     bound: SelectorBound,
     on_read: Callable[[int], None],
+    read: Read,
+    journal: ReadingJournal | None,
 ) -> tuple[int, int, Boundaries] | None:
-    """Count items and children and note where children begin, or None when a byte limit might decide."""
+    """Count items and children and note where children begin, or None when a byte limit might decide. ``read`` is what
+    has been read before; the stretches begin where the last of its boundaries is.
+    """
     per_child = batching.count_limit
     if per_child is None:
         return None
     proof = CountProof(batching, bound)
-    boundaries = Boundaries()
-    items = 0
+    boundaries = read.boundaries
+    items = boundaries.last.item if boundaries.last is not None else 0
     for stretch in stretches:
         sizes = stretch.sizes
         if max_items is not None and items + len(sizes) > max_items:
@@ -144,6 +159,8 @@ def _count(
         on_read(items)
         if items == max_items:
             break
+        if journal is not None and journal.is_due():
+            journal.store(Read(items, boundaries=boundaries))
     return items, -(-items // per_child), boundaries
 
 
@@ -173,64 +190,3 @@ def _parquet(
     boundaries.add_regular(children, per_child)
     source = _source(SourceKind.PARQUET, store, key, pin, reader)
     return Layout(source, rows, children, boundaries)
-
-
-def spool(
-    items: Iterator[Item],
-    select: Bound,
-    batching: Batching,
-    folder: ObjectStore,
-    on_read: Callable[[int], None],
-    label: str,
-    *,
-    selector_is_function: bool = False,
-) -> Layout:
-    """Write the items, after ItemSelector, to the map run's folder as JSON lines. ``label`` says where they come from.
-
-    :raises ItemReaderFailed: the source cannot be read.
-    :raises StatesRuntime: ItemSelector fails for an item.
-    :raises DataLimitExceeded: an item does not fit into a child's input; names the item and where it came from.
-    """
-    boundaries = Boundaries()
-    starts_child = Greedy(batching).starts_child
-    count = children = offset = 0
-    apply = select.select
-    with folder.create(SPOOL) as writer:
-        buffer: list[bytes] = []
-        buffered = 0
-        for count, (value, member, origin) in enumerate(items, 1):
-            selected: Any = None
-            try:
-                selected = apply(count - 1, value, member, origin)
-                line = dumps(selected)
-            except (TypeError, ValueError) as error:
-                if selector_is_function:
-                    kind = type(selected).__name__
-                    cause = f"The ItemSelector function returned no JSON for item {count - 1}, but a {kind}: {error}"
-                    raise StatesRuntime(cause) from error
-                raise ItemReaderFailed(f"item {count - 1} of {origin} is not JSON: {error}") from error
-            except SystemExit as error:
-                # Not the end of this process, as in a child: a Lambda function would end with Runtime.ExitError.
-                cause = f"The ItemSelector function failed for item {count - 1}: SystemExit: {error}"
-                raise StatesRuntime(cause) from error
-            if starts_child(len(line), count - 1, origin):
-                if children == boundaries.next_child:
-                    boundaries.add(Boundary(children, count - 1, offset, count))
-                children += 1
-            offset += len(line) + 1
-            buffer.append(line)
-            buffered += len(line)
-            if buffered > _SPOOL_BLOCK:
-                buffer.append(b"")
-                writer.write(b"\n".join(buffer))
-                buffer.clear()
-                buffered = 0
-                on_read(count)
-        if buffer:
-            writer.write(b"\n".join(buffer) + b"\n")
-    # The size pins it: the folder is the map run's own, and nothing else writes there.
-    source = Source(SourceKind.SPOOL, label=label)
-    return Layout(source, count, children, boundaries)
-
-
-_SPOOL_BLOCK = 256 * 1024

@@ -11,7 +11,7 @@ from ..core.decoding import csv, jsonl
 from ..core.errors import ItemReaderFailed
 from ..core.json import dumps, loads
 from ..core.paths import Scope
-from ..core.records import Redriven
+from ..core.records import Redriven, Resume
 from ..core.selector import compile_selector
 from ..storage import Connections, open_object
 from ..storage.base import AccessDenied, ObjectChanged, ObjectNotFound
@@ -108,14 +108,14 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
     url = folder.store.url(SPOOL)
     batch: list[bytes] = []
     index = partition.first_child
-    with folder.store.open(SPOOL, plan.source.pin, partition.offset) as stream:
-        for number, line in enumerate(islice(stream, partition.items), partition.first_item):
-            item = line[:-1]
-            if starts_child(len(item), number, url) and batch:
-                yield _child(plan, index, batch)
-                batch = []
-                index += 1
-            batch.append(item)
+    lines = _lines(plan, folder, partition.offset)
+    for number, line in enumerate(islice(lines, partition.items), partition.first_item):
+        item = line[:-1]
+        if starts_child(len(item), number, url) and batch:
+            yield _child(plan, index, batch)
+            batch = []
+            index += 1
+        batch.append(item)
     if batch:
         yield _child(plan, index, batch)
         index += 1
@@ -126,14 +126,24 @@ def _spooled(plan: Plan, partition: Partition, folder: MapRunFolder) -> Iterator
         )
 
 
+def _lines(plan: Plan, folder: MapRunFolder, offset: int) -> Iterator[bytes]:
+    """The lines of the spooled items from byte ``offset`` of all pieces on."""
+    for piece in plan.source.pieces:
+        if offset < piece.size:
+            with folder.store.open(piece.key, None, offset) as stream:
+                yield from stream
+        offset = max(0, offset - piece.size)
+
+
 def redriven_children(partition: Partition, folder: MapRunFolder) -> Iterator[Child]:
     """The children of a partition of a redrive."""
-    with folder.store.open(CHILDREN, None, partition.offset) as stream:
+    with folder.store.open(partition.children_key or CHILDREN, None, partition.offset) as stream:
         for index, line in enumerate(islice(stream, partition.children), partition.first_child):
             found = loads(line)
             input_json = found["Input"].encode()
             redriven = Redriven(found["Name"], found["Count"], found["Date"], found["Start"])
-            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven)
+            resume = Resume.from_dict(found.get("Resume"))
+            yield Child(index, found["Items"], loads(input_json), input_json, redriven=redriven, resume=resume)
 
 
 def _child(plan: Plan, index: int, batch: list[bytes]) -> Child:

@@ -13,18 +13,30 @@ from ..core.records import Ended, RecordFormat, result_elements
 from ..core.writer import Transformation
 from .checkpoint import Checkpoint, Results, Runs, Unstored
 from .children import Child, Outcome
+from .cleared import Before
 from .failure_log import FailureLog
 from .journal import Journal
 from .order import InOrder
 from .plan import Partition, Plan
-from .result_files import ResultFiles
+from .result_files import RESUME, ResultFiles
 
 
 class Recorder:
     """Called with every child that ended; writes records in start order (see ``InOrder``)."""
 
-    def __init__(self, plan: Plan, partition: Partition, files: ResultFiles, journal: Journal | None = None) -> None:
-        """:param journal: where every child that ended is told, besides."""
+    def __init__(
+        self,
+        plan: Plan,
+        partition: Partition,
+        files: ResultFiles,
+        journal: Journal | None = None,
+        *,
+        before: Before | None = None,
+    ) -> None:
+        """:param journal: where every child that ended is told, besides.
+        :param before: what had succeeded of the partition before it was cleared.
+        """
+        self._before = before
         self.items = Counts(pending=partition.items, total=partition.items)
         self.executions = Counts(pending=partition.children, total=partition.children)
         # The state output's elements, as long as they are small enough to be returned; None: they are not, or go
@@ -37,6 +49,7 @@ class Recorder:
         self._files = files
         self._journal = journal
         self._transformation = plan.destination.transformation
+        self._map_run = plan.map_run
         self._records = RecordFormat(plan.map_run, express=plan.express)
         self._keeps_records = self._transformation is Transformation.NONE
         self._order: InOrder[Results] = InOrder(self._write, partition.first_child)
@@ -72,7 +85,7 @@ class Recorder:
             self._whole = whole
         if self._full and self._journal is not None:
             self._full = False
-            self._journal.insist()
+            self._journal.store()
 
     def _put(self, index: int, entries: Results) -> None:
         if self._order.is_next(index):
@@ -131,7 +144,7 @@ class Recorder:
         """How the partition ended, as it is stored in the map run's folder. ``files`` are closed."""
         self.items.results_written = self.items.finished + self._pending_items
         self.executions.results_written = self.executions.finished + self._pending_children
-        return {
+        content = {
             "items": self.items.to_dict(),
             "executions": self.executions.to_dict(),
             "errors": dict(self._failures.errors),
@@ -141,6 +154,7 @@ class Recorder:
             # The elements this partition adds to the state output, or None if they are not returned.
             "output": None if self.output is None else [loads(element) for element in self.output],
         }
+        return content if self._before is None else self._before.and_then(content)
 
     def flush(self) -> None:
         """All children have ended: write what was held back for the order's sake."""
@@ -179,7 +193,11 @@ class Recorder:
             error=outcome.error, cause=outcome.cause, redriven=child.redriven,
         )  # fmt: skip
         # AWS: failed children are always written as NONE records, in the state output too.
-        return (*entries, ("FAILED", (self._records.record(ended),)))
+        entries = (*entries, ("FAILED", (self._records.record(ended),)))
+        if child.failed_at is None:
+            return entries
+        point = {"Name": child.name(self._map_run), **child.failed_at.to_dict()}
+        return (*entries, (RESUME, (dumps(point),)))
 
     def _success(
         self, child: Child, input_json: bytes, outcome: Outcome, output_json: bytes
@@ -197,7 +215,8 @@ class Recorder:
     def _write(self, entries: Results | Runs) -> None:
         for status, elements in entries:
             self._files.of(status).add(elements)
-            self._add_to_output(elements)
+            if status != RESUME:
+                self._add_to_output(elements)
             if self._journal is not None:
                 self._unstored.add(status, elements)
 

@@ -11,11 +11,13 @@ from typing import Any
 from ..core.definition import DistributedMap
 from ..core.errors import ItemReaderFailed, StatesRuntime
 from ..core.json import dumps, loads
+from ..core.names import MapRunName
 from ..storage import Connections, open_folder
 from ..storage.base import ObjectNotFound
+from .ends import latest
 from .folder import PLAN, MapRunFolder
 from .plan import Plan
-from .redrive import NotRedrivable, latest, plan_redrive
+from .redrive import NotRedrivable, plan_redrive
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +77,26 @@ class LastMapRun:
         self._connections = connections
         self._store = open_folder(url, connections)
 
-    def remember(self, plan: Plan, data: str | None) -> None:
-        """``data``: the fingerprint of all that decides what the children get."""
-        self._store.put(_LAST, dumps({"MapRun": plan.map_run.uuid, "Data": data}))
+    def remember(self, map_run: MapRunName, data: str | None) -> None:
+        """``data``: the fingerprint of all that decides what the children get. Before anything is read: another attempt
+        goes on then.
+        """
+        self._store.put(_LAST, dumps({"MapRun": map_run.uuid, "Data": data}))
+
+    def unplanned(self, data: str | None) -> str | None:
+        """The UUID of a map run that was remembered, for which there is no plan yet."""
+        last = self._last()
+        if last is None or data is None or last["Data"] != data:
+            return None
+        uuid: str = last["MapRun"]
+        folder = MapRunFolder(open_folder(f"{self._url}/{uuid}", self._connections))
+        return uuid if folder.find(PLAN) is None else None
+
+    def _last(self) -> Any:
+        try:
+            return loads(self._store.read(_LAST))
+        except ObjectNotFound:
+            return None
 
     def go_on(
         self, data: str | None, *, partitions: int, at_once: int | None, one_child_each: bool
@@ -85,13 +104,12 @@ class LastMapRun:
         """The map run to go on with: as it was planned where nothing of it has begun, else redriven. None where a new
         one is due: there is none yet, it has succeeded, or it was over other data.
         """
-        try:
-            last = loads(self._store.read(_LAST))
-        except ObjectNotFound:
+        last = self._last()
+        if last is None:
             return None
         folder = MapRunFolder(open_folder(f"{self._url}/{last['MapRun']}", self._connections))
         if folder.find(PLAN) is None:
-            log.info("%s is not there any more: a new map run", folder.url)
+            log.info("%s has no plan, or is not there any more", folder.url)
             return None
         if data is None or last["Data"] != data:
             log.info("The items or the input are others than those of %s: a new map run", folder.url)

@@ -15,6 +15,9 @@ from ..storage.base import ObjectStore, ObjectWriter, StorageError
 _BLOCK_BYTES = 256 * 1024
 _FILES_OF_AN_ATTEMPT = 1000
 
+RESUME = "RESUME"
+"""Of the file that says, for failed children that are states, where a redrive goes on."""
+
 log = logging.getLogger(__name__)
 
 
@@ -127,11 +130,17 @@ class ResultFiles:
         partition: int,
         partitions: int,
         attempt: int = 0,
+        *,
+        map_run: ObjectStore | None = None,
     ) -> None:
+        """:param map_run: the map run's folder, for what is no result: where failed children would go on."""
         self._by_status = {
             status: StatusFiles(store, folder, status, output_type, partition, partitions, attempt)
             for status in ("SUCCEEDED", "FAILED", "PENDING")
         }
+        if map_run is not None:
+            jsonl = OutputType.JSONL
+            self._by_status[RESUME] = StatusFiles(map_run, "resume", RESUME, jsonl, partition, partitions, attempt)
 
     def of(self, status: str) -> StatusFiles:
         """The files of one status."""

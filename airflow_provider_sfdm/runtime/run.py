@@ -32,6 +32,7 @@ def run_map(
     *,
     partitions: int = 1,
     name: str = "map",
+    from_results: Any = UNSET,
     variables: Mapping[str, Any] | None = None,
     connections: Connections | None = None,
     map_run: MapRunName | None = None,
@@ -41,10 +42,12 @@ def run_map(
     """Run a map to its end and return its summary, whatever the verdict; ``summary.raise_for_status()`` raises it.
 
     ``input`` is the map's input (default: the definition's, else ``{}``). ``storage`` is the URL of the folder that
-    keeps map runs (default: a new temporary folder). ``variables`` are the workflow variables that paths such as
-    ``$maxItems`` refer to. ``map_run`` is who the map run is, where an execution says so (default: a new one of that
-    ``name``). ``invocation`` runs the children in the place of the definition's processor. The partitions run one after
-    another, each with the whole MaxConcurrency.
+    keeps map runs (default: a new temporary folder). ``from_results`` is the summary of an earlier map run, or the URL
+    of its manifest.json, this package's or AWS's: then the children are those of its FAILED and PENDING records, with
+    the inputs that they had, and reader, items, selector and batcher of the definition are not applied. ``variables``
+    are the workflow variables that paths such as ``$maxItems`` refer to. ``map_run`` is who the map run is, where an
+    execution says so (default: a new one of that ``name``). ``invocation`` runs the children in the place of the
+    definition's processor. The partitions run one after another, each with the whole MaxConcurrency.
 
     :raises StatesError: the map run could not begin: its data set cannot be read, a value in its input cannot be
         used, its results cannot be written.
@@ -65,6 +68,7 @@ def run_map(
         storage=storage,
         connections=connections,
         run_input=input,
+        from_results=from_results,
         variables=variables,
         partitions=partitions,
         at_once=1,
@@ -115,7 +119,7 @@ def _to_the_end(
     invocation = invocation or invocation_factory(definition, connections)
     for partition in plan.partitions:
         run_partition(definition, folder, partition.index, invocation, connections, stop=stop)
-    return write_results(folder, open_folder(plan.destination.root, connections))
+    return write_results(folder, connections)
 
 
 def invocation_factory(definition: DistributedMap, connections: Connections) -> InvocationFactory:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection
 
 from ..storage.base import ObjectNotFound, ObjectStore
 from .folder import MapRunFolder
+from .limits import limits_of
 from .noticing import NOTICED_WITHIN
 from .plan import Plan
 
@@ -43,9 +44,10 @@ class MustWait(Exception):
         self.seconds = seconds
 
 
-def slot_limit(plan: Plan) -> int:
-    """How many slots the map run has; 0 means that there are none, as all children may run at once."""
-    return plan.max_concurrency if plan.max_concurrency < plan.children else 0
+def slot_limit(folder: MapRunFolder, plan: Plan) -> int:
+    """How many slots the map run has now; 0 means that there are none, as all children may run at once."""
+    limit = limits_of(folder, plan).max_concurrency
+    return limit if limit < plan.children else 0
 
 
 def take_slot(folder: MapRunFolder, plan: Plan, child: int, ended: Ended) -> None:
@@ -56,7 +58,7 @@ def take_slot(folder: MapRunFolder, plan: Plan, child: int, ended: Ended) -> Non
     :raises MustWait: all slots are taken.
     :raises StorageError: the map run's folder could not be reached; a retry finds what was taken.
     """
-    limit = slot_limit(plan)
+    limit = slot_limit(folder, plan)
     if not limit:
         return
     slots = Slots(folder.store, limit)
@@ -67,7 +69,7 @@ def take_slot(folder: MapRunFolder, plan: Plan, child: int, ended: Ended) -> Non
         slots.reclaim(other, child)
     if left and slots.take(child):
         return
-    finished = folder.ended_partitions()
+    finished = len(folder.ended())
     started = finished + limit
     pace = max(0.0, time.time() - plan.start) / started
     before = max(0, child - started)
@@ -80,8 +82,9 @@ def free_slot(folder: MapRunFolder, plan: Plan, child: int) -> None:
 
     :raises StorageError: the map run's folder could not be reached; a retry goes on where this one stopped.
     """
-    if limit := slot_limit(plan):
-        Slots(folder.store, limit).free(child)
+    limits = limits_of(folder, plan)
+    if limits.max_concurrency or limits.number:  # else there never was a limit
+        Slots(folder.store, limits.max_concurrency).free(child)
 
 
 def _seconds(before: int, waiting: int, limit: int, pace: float) -> float:
@@ -109,12 +112,15 @@ class Slots:
         if any(self._has(child, slot) for slot in self._claimed(child)):
             return True
         taken = {int(key) for key in self._names(_SLOTS)}
+        if len(taken) >= self._limit:  # some may be beyond a limit that was lowered
+            return False
         # All that start at the same time begin at different slots, so they seldom want the same one.
         for slot in ((child + number) % self._limit for number in range(self._limit)):
             if slot in taken:
                 continue
             self._store.put(_claim(child, slot), b"")
-            if self._store.put_if_absent(_slot(slot), _name(child)):
+            # Where an answer was lost, the slot may be the child's although it is told that it is not.
+            if self._store.put_if_absent(_slot(slot), _name(child)) or self._has(child, slot):
                 return True
             self._store.delete(_claim(child, slot))
         return False

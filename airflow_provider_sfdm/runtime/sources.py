@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice, repeat
 from typing import Any, BinaryIO, NamedTuple
 
@@ -78,25 +79,49 @@ def _sliced(items: Sequence[Any], size: int = 500) -> Iterator[Any]:
         yield from items[start : start + size]
 
 
-def reader_items(reader: ItemReader, connections: Connections) -> Iterator[Item]:
-    """All items of a reader (resolved: no paths, no templates), MaxItems applied.
+def what_is_read(reader: ItemReader, connections: Connections) -> Any:
+    """What tells whether another attempt at reading would go on in the same data, as JSON: a file's version, ETag, or
+    size and time; of a listing, what is listed. None where reading cannot be gone on with.
 
-    :raises ItemReaderFailed: the data is missing, denied or malformed; names the file and the place in it.
+    :raises ItemReaderFailed: the file is missing or denied.
     """
-    items = _guarded(reader, connections)
-    return islice(items, int(reader.max_items)) if reader.max_items else items
-
-
-def _guarded(reader: ItemReader, connections: Connections) -> Iterator[Item]:
+    if isinstance(reader, S3ManifestItemReader):
+        return None
+    if isinstance(reader, S3ObjectsItemReader):
+        return [reader.location] if reader.transformation is ReaderTransformation.NONE else None
     try:
-        yield from _items(reader, connections)
+        store, key = open_object(reader.location, connections, expected_bucket_owner=owner_of(reader))
+        return {"file": source_label(store.url(key)), **asdict(store.pin(key, getattr(reader, "version_id", None)))}
     except StorageError as error:
         raise ItemReaderFailed(str(error)) from error
 
 
-def _items(reader: ItemReader, connections: Connections) -> Iterator[Item]:
+def reader_items(
+    reader: ItemReader, connections: Connections, skip: int = 0, after: str | None = None
+) -> Iterator[Item]:
+    """All items of a reader (resolved: no paths, no templates), MaxItems applied, but the first ``skip`` ones.
+
+    :param after: where a listing goes on: the key of the last of these.
+
+    :raises ItemReaderFailed: the data is missing, denied or malformed; names the file and the place in it.
+    """
+    items = _guarded(reader, connections, after or "")
+    first, last = (0 if after else skip), (int(reader.max_items) if reader.max_items else None)
+    if after and last is not None:
+        last -= skip
+    return islice(items, first, last) if first or last is not None else items
+
+
+def _guarded(reader: ItemReader, connections: Connections, after: str) -> Iterator[Item]:
+    try:
+        yield from _items(reader, connections, after)
+    except StorageError as error:
+        raise ItemReaderFailed(str(error)) from error
+
+
+def _items(reader: ItemReader, connections: Connections, after: str) -> Iterator[Item]:
     if isinstance(reader, S3ObjectsItemReader):
-        return _listing(reader, connections)
+        return _listing(reader, connections, after)
     if isinstance(reader, S3ManifestItemReader):
         return _manifest(reader, connections)
     store, key = open_object(reader.location, connections, expected_bucket_owner=owner_of(reader))
@@ -127,12 +152,12 @@ def file_format(reader: ItemReader) -> FileFormat:
     return FileFormat(input_type)
 
 
-def _listing(reader: S3ObjectsItemReader, connections: Connections) -> Iterator[Item]:
+def _listing(reader: S3ObjectsItemReader, connections: Connections, after: str) -> Iterator[Item]:
     store, prefix = open_listing(reader.location, connections, expected_bucket_owner=owner_of(reader))
     if reader.transformation is ReaderTransformation.NONE:
         # Recorded: for a listing, Map.Item.Source is the bucket alone.
         label = source_label(store.root)
-        for page in store.list(prefix):
+        for page in store.list(prefix, after):
             for info in page:
                 yield object_item(info), None, label
         return

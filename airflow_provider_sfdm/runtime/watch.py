@@ -2,7 +2,8 @@
 another partition has stopped it.
 
 All of it happens in a thread of its own, twice a second, so that slow storage never slows a child; and costs one
-small read a tick, plus a write and a listing when failures have been added or a progress line is due.
+small read a tick, plus a write and a listing when failures have been added or a progress line is due, and a listing
+every two seconds that sees whether limits were changed.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from ..core.errors import ExceedToleratedFailureThreshold
 from ..core.tolerance import FailureTolerance
 from ..storage.base import StorageError
 from .folder import MapRunFolder, Progress
+from .limits import LiveLimits
 from .stop import StopReason, StopSignal
 
 # A breach anywhere must stop new children everywhere within 2 s: one tick to see it, one to spread it.
 TICK_SECONDS = 0.5
 LOG_SECONDS = 5.0
-# Waits before the last exchange of progress is tried again: long enough for a hiccup, short beside a task's start.
-_AGAIN_AFTER = (0.2, 1.0)
 BREACHED = StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class PartitionWatch:
         folder: MapRunFolder,
         partition: int,
         counts: Progress,
-        tolerance: FailureTolerance,
+        limits: LiveLimits,
         total_items: int,
         stop: StopSignal,
         *,
@@ -47,7 +47,7 @@ class PartitionWatch:
         self._folder = folder
         self._partition = partition
         self._items, self._executions = counts
-        self._tolerance = tolerance
+        self._limits = limits
         self._total = total_items
         self._stop = stop
         self._on_progress = on_progress
@@ -63,6 +63,7 @@ class PartitionWatch:
     def __enter__(self) -> PartitionWatch:
         self._folder.clear_progress(self._partition)
         self._look()
+        self._limits.look()
         self._thread.start()
         return self
 
@@ -74,25 +75,19 @@ class PartitionWatch:
         self._thread.join()
         if kind is None:
             # The partition's work is done: none of this may undo it. Write_results judges the totals anyway.
-            self._insist(self._flag)
-            self._insist(self._publish)
+            self._try(self._flag)
+            self._try(self._publish)
             if self._items.unsuccessful:
-                self._insist(self._judge)
+                self._try(self._judge)
 
-    def _insist(self, step: Callable[[], None]) -> None:
-        """Take a last step, more than once if the storage fails, and never raise."""
-        for wait in (*_AGAIN_AFTER, None):
-            try:
-                step()
-                return
-            except StorageError as error:
-                if wait is None:
-                    log.warning("Could not tell the other partitions how this one ended: %s", error)
-                else:
-                    time.sleep(wait)
-            except Exception:
-                log.exception("Could not tell the other partitions how this one ended")
-                return
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a last step, and never raise."""
+        try:
+            step()
+        except StorageError as error:
+            log.warning("Could not tell the other partitions how this one ended: %s", error)
+        except Exception:
+            log.exception("Could not tell the other partitions how this one ended")
 
     def failed(self) -> None:
         """Judge the tolerance now, with what is known of the other partitions. Called by the one that counts."""
@@ -117,7 +112,8 @@ class PartitionWatch:
     def _tick(self) -> None:
         self._flag()
         due = time.monotonic() >= self._next_log
-        if due or self._items.unsuccessful != self._published_failures:
+        # At the first tick: that this partition runs is what the others share MaxConcurrency by.
+        if due or self._published is None or self._items.unsuccessful != self._published_failures:
             self._publish()
             self._judge()
         if due:
@@ -125,6 +121,9 @@ class PartitionWatch:
             if self._on_progress is not None:
                 self._on_progress(self._items.copy(), self._executions.copy())
         self._look()
+        self._limits.look()
+        if self._breached():
+            self._flag()
 
     def _look(self) -> None:
         if not self._stop.is_set() and (reason := self._folder.stop_reason()) is not None:
@@ -154,14 +153,15 @@ class PartitionWatch:
     def _breached(self) -> bool:
         """Judge what is known of all partitions; a breach stops the map run, and the first to see it says so."""
         unsuccessful = self._items.unsuccessful + self._others
-        if not self._tolerance.exceeded(unsuccessful, self._total):
+        tolerance = self._limits.tolerance
+        if not tolerance.exceeded(unsuccessful, self._total):
             return False
         if self._stop.set(BREACHED):
             log.warning(
                 "Tolerance exceeded: %s of %s failed, %s tolerated; no further child execution starts",
                 f"{unsuccessful:,}",
                 counted(self._total, "item"),
-                _tolerated(self._tolerance),
+                _tolerated(tolerance),
             )
         return True
 

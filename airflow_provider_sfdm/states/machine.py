@@ -10,6 +10,7 @@ from typing import Any
 from ..core.asl_states import all_states
 from ..core.errors import InvalidDefinition, StatesError
 from ..core.paths import in_state
+from ..core.records import Resume
 from .choice.state import JsonataChoice, JsonPathChoice
 from .failures import ExecutionTimedOut, StateFailed
 from .identity import LOCAL, Identity
@@ -38,15 +39,21 @@ class Machine:
         self._states = states
         self.timeout = timeout
 
-    def run(self, run: Run, data: Any) -> Any:
-        """The output of the states on ``data``.
+    def has(self, state: str) -> bool:
+        """Whether there is a state of this name."""
+        return state in self._states
+
+    def run(self, run: Run, data: Any, begin_at: str | None = None) -> Any:
+        """The output of the states on ``data``, from the first one on or from ``begin_at``.
 
         :raises StateFailed: a state failed and nothing answered it.
         :raises ExecutionTimedOut: the execution's time is over.
         :raises Aborted: it was ended from outside.
         """
-        execution, states, state = run.execution, self._states, self._first
+        execution, states = run.execution, self._states
+        state = self._first if begin_at is None else states[begin_at]
         while True:
+            run.at = state.name, data
             run.check()
             visit = Visit(run, state.name, data, 0 if state.retries else None)
             try:
@@ -72,12 +79,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an execution ended: ``output`` where it succeeded, else ``error`` and ``cause``, which may be None."""
+    """How an execution ended: ``output`` where it succeeded, else ``error`` and ``cause``, which may be None, and where
+    a redrive would go on.
+    """
 
     status: Status
     output: Any = None
     error: str | None = None
     cause: str | None = None
+    resume: Resume | None = None
 
 
 def execute(
@@ -87,25 +97,35 @@ def execute(
     identity: Identity = LOCAL,
     *,
     lifetime: Lifetime | None = None,
+    resume: Resume | None = None,
 ) -> Outcome:
     """Run a whole execution to its end.
 
     :param lifetime: what ends it early, ABORTED.
+    :param resume: where to go on. If the machine has no such state any more, it begins with the first one.
     """
+    run: Run | None = None
     try:
         check_payload(data, "execution's input")
         with Lifetime(lifetime) as own:
-            execution = start(services, identity, data, own, machine.timeout)
-            return Outcome(Status.SUCCEEDED, machine.run(Run(execution, {}), data))
+            run = Run(start(services, identity, data, own, machine.timeout), {})
+            if resume is None or not machine.has(resume.state):
+                return Outcome(Status.SUCCEEDED, machine.run(run, data))
+            run.variables.update(resume.variables)
+            return Outcome(Status.SUCCEEDED, machine.run(run, resume.input, resume.state))
     except StateFailed as failed:
-        return Outcome(Status.FAILED, error=failed.error, cause=failed.cause)
+        return Outcome(Status.FAILED, error=failed.error, cause=failed.cause, resume=_resume(run))
     except StatesError as error:
-        return Outcome(Status.FAILED, error=error.error, cause=error.cause)
+        return Outcome(Status.FAILED, error=error.error, cause=error.cause, resume=_resume(run))
     except ExecutionTimedOut:
         # Recorded: neither an error nor a cause.
-        return Outcome(Status.TIMED_OUT)
+        return Outcome(Status.TIMED_OUT, resume=_resume(run))
     except Aborted:
-        return Outcome(Status.ABORTED)
+        return Outcome(Status.ABORTED, resume=_resume(run))
+
+
+def _resume(run: Run | None) -> Resume | None:
+    return None if run is None or run.at is None else Resume(*run.at, dict(run.variables))
 
 
 def start(

@@ -68,7 +68,7 @@ class Execution:
 class Run:
     """One run of a list of states: the machine's, a branch's or an iteration's, with the variables of that scope."""
 
-    __slots__ = ("execution", "item", "lifetime", "variables")
+    __slots__ = ("at", "execution", "item", "lifetime", "variables")
 
     def __init__(
         self,
@@ -84,6 +84,8 @@ class Run:
         self.variables = variables
         self.item = item
         self.lifetime = lifetime or execution.lifetime
+        self.at: tuple[str, Any] | None = None
+        """The state that was entered last, and its input."""
 
     def check(self) -> None:
         """Raises Aborted or ExecutionTimedOut when no further state may begin."""

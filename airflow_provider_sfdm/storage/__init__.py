@@ -7,6 +7,8 @@
 any other                 ``FsspecStore``, through fsspec
 ========================  ==============================================================================
 
+Each is within a ``RetryingStore``: what does not answer is asked again, for ``Connections.retry_seconds``.
+
 URLs are taken as they are, as ``ObjectStoragePath`` and the AWS command line take them: a ``?`` or ``#`` is part of
 a key, and nothing is percent-decoded but ``file://`` URLs, which is what ``Path.as_uri()`` makes.
 ``s3://connection@bucket/key`` names a connection. Credentials (``user:password@``) are refused: URLs are kept in plans
@@ -32,10 +34,12 @@ from .base import (
     ObjectWriter,
     Pin,
     StorageError,
+    StorageUnavailable,
 )
 from .local import LocalStore
 from .mapped import MappedBucket
 from .reasons import cause_to_show, holds_credentials, is_web, one_line, shown_url, without_secrets
+from .retrying import RETRY_SECONDS, RetryingStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = [
+    "RETRY_SECONDS",
     "AccessDenied",
     "Connections",
     "ObjectChanged",
@@ -55,6 +60,7 @@ __all__ = [
     "ObjectWriter",
     "Pin",
     "StorageError",
+    "StorageUnavailable",
     "open_folder",
     "open_listing",
     "open_object",
@@ -70,7 +76,9 @@ def _boto3_client(connection: str | None) -> S3Client:
     from botocore.config import Config
 
     session = boto3.session.Session(profile_name=connection)
-    return session.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))
+    # Few attempts: the store tries again, too, and a server that hangs takes a whole read timeout for each.
+    config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+    return session.client("s3", config=config)
 
 
 def _boto3_lambda_client(config: Config) -> LambdaClient:
@@ -107,6 +115,7 @@ class Connections:
       which is the default. In Airflow: ``path = ObjectStoragePath(url); return path.fs, path.path``.
     * ``buckets`` has the URLs of folders that stand for buckets: a definition that reads and writes S3 runs without
       it. ExpectedBucketOwner is not looked at there. Other buckets are on S3.
+    * ``retry_seconds`` is how long a call is tried again that a store does not answer. 0: the clients alone do.
     """
 
     s3_client: Callable[[str | None], S3Client] = _boto3_client
@@ -114,6 +123,7 @@ class Connections:
     lambda_client: Callable[[Config], LambdaClient] = _boto3_lambda_client
     client: Callable[[str, Config], Any] = _boto3_any_client
     buckets: Mapping[str, str] = field(default_factory=dict)
+    retry_seconds: float = RETRY_SECONDS
 
 
 def open_object(
@@ -125,6 +135,11 @@ def open_object(
     what it leads to. Raises ``StorageError`` for a URL that names no object or that no store can open;
     ``expected_bucket_owner`` means something on S3 only and is refused elsewhere.
     """
+    store, key = _object(url, connections, expected_bucket_owner)
+    return _retrying(store, connections), key
+
+
+def _object(url: str, connections: Connections | None, expected_bucket_owner: str | None) -> tuple[ObjectStore, str]:
     scheme, rest = _split(url, expected_bucket_owner)
     if url.endswith("/") and scheme not in _S3:
         raise StorageError(shown_url(url), "this names a folder, not an object")
@@ -147,7 +162,7 @@ def open_folder(
     url: str, connections: Connections | None = None, *, expected_bucket_owner: str | None = None
 ) -> ObjectStore:
     """The store of what is below a folder (on S3: below a bucket, or a prefix that ends at a "/")."""
-    return _folder(url, connections, expected_bucket_owner)
+    return _retrying(_folder(url, connections, expected_bucket_owner), connections)
 
 
 def open_listing(
@@ -161,8 +176,13 @@ def open_listing(
     scheme, rest = _split(url, expected_bucket_owner)
     if scheme in _S3:
         connection, bucket, prefix = _s3_parts(url, rest)
-        return _s3_store(url, connection, bucket, "", connections, expected_bucket_owner), prefix
+        store = _s3_store(url, connection, bucket, "", connections, expected_bucket_owner)
+        return _retrying(store, connections), prefix
     return open_folder(url, connections), ""
+
+
+def _retrying(store: ObjectStore, connections: Connections | None) -> RetryingStore:
+    return RetryingStore(store, connections.retry_seconds if connections else RETRY_SECONDS)
 
 
 def _folder(

@@ -35,6 +35,10 @@ class ObjectChanged(StorageError):
     """The object is no longer the one that was pinned."""
 
 
+class StorageUnavailable(StorageError):
+    """The store did not answer, or not now: the same call may get through later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What makes an object the same object later: its version, or ETag, or (files) size and time."""
@@ -60,6 +64,9 @@ class ObjectWriter(Protocol):
     """A stream into one new object, which appears whole when ``close`` returns, or not at all.
 
     As a context manager: closes on success, aborts when the block raises.
+
+    After ``StorageUnavailable`` nothing is lost: ``write(b"")``, or ``close()``, takes the same step again. After any
+    other error the object is.
     """
 
     @property
@@ -104,8 +111,10 @@ class ObjectStore(Protocol):
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         """Open for random access (Parquet): reads only the ranges that are asked for."""
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
-        """All objects whose key begins with ``prefix`` (a string prefix), in key order, page by page."""
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
+        """All objects whose key begins with ``prefix`` (a string prefix), in key order, page by page; only those whose
+        key comes ``after`` that one.
+        """
 
     def read(self, key: str) -> bytes:
         """A small object, whole."""
@@ -114,7 +123,11 @@ class ObjectStore(Protocol):
         """Write a small object at once, replacing what was there."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write a small object unless the key exists already; tells whether it was written. Atomic."""
+        """Write a small object unless the key exists already; tells whether it was written. Atomic.
+
+        An answer may be lost, and the call made again: then what exists is its own, although it says no. To whom that
+        matters, looks at the content.
+        """
 
     def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""

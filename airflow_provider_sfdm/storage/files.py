@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from .base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError
+from .base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError, StorageUnavailable
 from .reasons import CANNOT_BE_WRITTEN
 
 if TYPE_CHECKING:
@@ -26,16 +26,40 @@ BUFFER = 1 << 20
 TEMPORARY = re.compile(r"\.sfdm-[0-9a-f]{32}\.tmp")
 # A file system without hard links answers with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
+# What passes: a network, or a file server, that is away for a moment.
+PASSING = {
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.ECONNABORTED,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.EIO,
+    errno.ENETDOWN,
+    errno.ENETRESET,
+    errno.ENETUNREACH,
+    errno.ENOLCK,
+    errno.ENOTCONN,
+    errno.EPIPE,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
 
 Result = TypeVar("Result")
 
 
 class FileWriter:
-    """A stream into a temporary file that takes its name at ``close``."""
+    """A stream into a temporary file that takes its name at ``close``.
 
-    def __init__(self, path: Path, url: str) -> None:
+    An error ends it: what the operating system could not write it may have dropped, and would not write again.
+    ``again``: whoever writes has all of it, and would begin anew.
+    """
+
+    def __init__(self, path: Path, url: str, *, again: bool = False) -> None:
         self._path = path
         self._url = url
+        self._again = again
         self._temporary = _temporary_beside(path)
         self._file = self._temporary.open("xb", buffering=BUFFER)
         self._size = 0
@@ -49,7 +73,7 @@ class FileWriter:
         try:
             self._file.write(data)
         except OSError as error:
-            with file_errors(self._url, writing=True):
+            with file_errors(self._url, writing=True, passing=self._again):
                 raise error
         self._size += len(data)
 
@@ -57,7 +81,7 @@ class FileWriter:
         if self._file.closed:
             return
         try:
-            with file_errors(self._url, writing=True):
+            with file_errors(self._url, writing=True, passing=self._again):
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
@@ -204,8 +228,8 @@ def _flush_folder(path: Path) -> None:
 
 
 @contextmanager
-def file_errors(url: str, *, writing: bool = False) -> Iterator[None]:
-    """Turn the operating system's errors into the store's."""
+def file_errors(url: str, *, writing: bool = False, passing: bool = True) -> Iterator[None]:
+    """Turn the operating system's errors into the store's. ``passing``: whether what failed may be called again."""
     prefix = CANNOT_BE_WRITTEN if writing else ""
     try:
         yield
@@ -218,4 +242,5 @@ def file_errors(url: str, *, writing: bool = False) -> Iterator[None]:
             raise StorageError(url, f"{prefix}a part of the key is the name of a file") from error
         raise ObjectNotFound(url, "no such file: a part of its path is a file") from error
     except OSError as error:
-        raise StorageError(url, prefix + (error.strerror or str(error))) from error
+        kind = StorageUnavailable if passing and error.errno in PASSING else StorageError
+        raise kind(url, prefix + (error.strerror or str(error))) from error

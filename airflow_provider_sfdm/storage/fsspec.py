@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from .base import ObjectChanged, ObjectInfo, ObjectNotFound, Pin, StorageError
-from .files import TEMPORARY
+from .base import ObjectChanged, ObjectInfo, ObjectNotFound, Pin, StorageError, StorageUnavailable
+from .files import TEMPORARY, file_errors
 from .fsspec_answers import fsspec_errors, identity, modified, nanoseconds, same_etag
 from .ranges import range_file
 from .reasons import shown_url
@@ -87,11 +87,11 @@ class FsspecStore:
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         return self._open(key, pin)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. A missing folder is an empty listing: object stores know no folders."""
         if "/" in prefix:
             self._path(prefix.rpartition("/")[0])
-        return pages(self._list(prefix))
+        return pages(self._list(prefix), after)
 
     def read(self, key: str) -> bytes:
         path = self._path(key)
@@ -109,7 +109,7 @@ class FsspecStore:
         path = self._path(key)
         with self._errors(key, writing=True), _CREATING:
             self._fs.invalidate_cache(path)
-            if self._fs.exists(path):
+            if self._exists(path):
                 return False
             if self._renames:
                 with self._appearing(path) as target:
@@ -138,6 +138,14 @@ class FsspecStore:
         with self._errors(key, writing=True), self._appearing(path) as target:
             self._fs.put_file(file, target)
 
+    def _exists(self, path: str) -> bool:
+        # fsspec's own takes any error for a no.
+        try:
+            self._fs.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
     def _open(self, key: str, pin: Pin | None, **sizes: int) -> BinaryIO:
         path = self._path(key)
         pinned = self._unchanged(key, pin) if pin else self.pin(key)
@@ -147,7 +155,7 @@ class FsspecStore:
                 data: bytes = self._fs.cat_file(path, start=start, end=stop)
             self._unchanged(key, pinned)
             if len(data) != stop - start:
-                raise self._error(key, f"{stop - start} bytes were asked for, {len(data)} came")
+                raise StorageUnavailable(self.shown(key), f"{stop - start} bytes were asked for, {len(data)} came")
             return data
 
         return range_file(pinned.size, fetch, **sizes)
@@ -262,8 +270,12 @@ class SpooledWriter:
             else:
                 self._flush()
                 self._store.upload(self._key, self._spool.name)
-        finally:
+        except StorageUnavailable:
+            raise  # all of it is here still
+        except BaseException:
             self.abort()
+            raise
+        self.abort()
 
     def abort(self) -> None:
         self._open = False
@@ -275,7 +287,7 @@ class SpooledWriter:
                 spool.close()
 
     def _flush(self) -> None:
-        with fsspec_errors(self._store.shown(self._key), writing=True):
+        with file_errors(self._store.shown(self._key), writing=True, passing=False):
             if self._spool is None:
                 self._spool = tempfile.NamedTemporaryFile(prefix="sfdm-")  # noqa: SIM115 closed by abort()
             self._spool.write(self._buffer)
@@ -288,7 +300,8 @@ class SpooledWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
+        try:
+            if kind is None:
+                self.close()
+        finally:
             self.abort()

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from .base import AccessDenied, ObjectNotFound, StorageError
+from .base import AccessDenied, ObjectNotFound, StorageError, StorageUnavailable
+from .files import PASSING
 from .reasons import CANNOT_BE_WRITTEN, cause_to_show, one_line
 
 # The names file systems give to what identifies a content, and to its time; the first one found counts.
@@ -18,6 +19,19 @@ _BY_STATUS: dict[str | None, type[StorageError]] = {
     "401": AccessDenied,
     "403": AccessDenied,
     "404": ObjectNotFound,
+    **dict.fromkeys(("408", "429", "500", "502", "503", "504"), StorageUnavailable),
+}
+# What client libraries raise for a connection that is not made, or that breaks: aiohttp, requests, Azure's, Google's.
+_BROKEN = {
+    "ClientConnectionError",
+    "ClientPayloadError",
+    "ConnectionError",
+    "ChunkedEncodingError",
+    "ServiceRequestError",
+    "ServiceResponseError",
+    "TransportError",
+    "Timeout",
+    "TimeoutError",
 }
 
 
@@ -35,8 +49,14 @@ def fsspec_errors(url: str, *, writing: bool = False) -> Iterator[None]:
     except PermissionError as error:
         raise AccessDenied(url, prefix + one_line(error)) from cause_to_show(error)
     except Exception as error:
-        kind = _BY_STATUS.get(_status(error), StorageError)
+        kind = _BY_STATUS.get(_status(error)) or (StorageUnavailable if _is_broken(error) else StorageError)
         raise kind(url, f"{prefix}{type(error).__name__}: {one_line(error)}") from cause_to_show(error)
+
+
+def _is_broken(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return True
+    return any(kind.__name__ in _BROKEN for kind in type(error).__mro__)
 
 
 def _status(error: Exception) -> str | None:

@@ -92,7 +92,7 @@ class LocalStore:
                 raise
         return io.BufferedReader(raw, BUFFER)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. A missing root is ``ObjectNotFound``; nothing below it, an empty listing."""
         if "/" in prefix:
             self._path(prefix.rpartition("/")[0])
@@ -101,14 +101,14 @@ class LocalStore:
         with file_errors(self.root):
             if not stat.S_ISDIR(Path(self._root).stat().st_mode):
                 raise ObjectNotFound(self.root, "not a folder")
-        return pages(self._list(prefix))
+        return pages(self._list(prefix), after)
 
     def read(self, key: str) -> bytes:
         with self.open(key) as file:
             return file.read()
 
     def put(self, key: str, data: bytes) -> None:
-        with self.create(key) as writer:
+        with self._create(key, again=True) as writer:
             writer.write(data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -124,11 +124,14 @@ class LocalStore:
             path.unlink()
 
     def create(self, key: str) -> FileWriter:
+        return self._create(key)
+
+    def _create(self, key: str, *, again: bool = False) -> FileWriter:
         path, url = self._path(key), self.url(key)
         with file_errors(url, writing=True):
             if path.is_dir():
                 raise StorageError(url, f"{CANNOT_BE_WRITTEN}there is a folder of this name")
-            return FileWriter(path, url)
+            return FileWriter(path, url, again=again)
 
     def _path(self, key: str) -> Path:
         """The file of a key; raises ``StorageError`` for a key that is no path below the root."""

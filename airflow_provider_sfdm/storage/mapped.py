@@ -45,9 +45,9 @@ class MappedBucket:
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
         return self._inside.open_seekable(self._prefix + key, pin)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         cut = len(self._prefix)
-        for page in self._inside.list(self._prefix + prefix):
+        for page in self._inside.list(self._prefix + prefix, self._prefix + after if after else ""):
             yield [replace(info, key=info.key[cut:]) for info in page] if cut else page
 
     def read(self, key: str) -> bytes:

@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError
 from .base import ObjectChanged, ObjectInfo, Pin, StorageError
 from .ranges import range_file
 from .s3_errors import DENIED, NAMELESS, code_of, refuse_other, s3_errors
-from .s3_streams import ATTEMPTS, BROKEN, MIB, Download, Upload, backoff
+from .s3_streams import MIB, Download, Upload
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectTypeDef
 
@@ -32,8 +31,7 @@ class S3Store:
       another account, which is ``AccessDenied``.
     * ``connection`` is the part before "@" of ``s3://connection@bucket``; it is kept in the URLs of this
       store, so that they open again with the same credentials.
-    * A pin is the ETag, and the VersionId where there is one. Downloads ask for that ETag and go on at the
-      offset where a connection broke (after six attempts without a new byte, then ``StorageError``).
+    * A pin is the ETag, and the VersionId where there is one. Downloads ask for that ETag.
     """
 
     def __init__(
@@ -91,13 +89,7 @@ class S3Store:
                     raise
                 self._check_end(key, pin)
                 return io.BytesIO()
-        stop = start + answer["ContentLength"]
-        same = Pin(stop, pin.version_id if pin else None, answer["ETag"])
-
-        def fetch(position: int) -> StreamingBody:
-            return self._get(key, same, position)["Body"]
-
-        raw = Download(answer["Body"], start, stop, fetch, self.url(key), self._where(key))
+        raw = Download(answer["Body"], answer["ContentLength"], self.url(key), self._where(key))
         return io.BufferedReader(raw, MIB)
 
     def open_seekable(self, key: str, pin: Pin | None = None) -> BinaryIO:
@@ -108,12 +100,16 @@ class S3Store:
 
         return range_file(pinned.size, fetch)
 
-    def list(self, prefix: str) -> Iterator[list[ObjectInfo]]:
+    def list(self, prefix: str, after: str = "") -> Iterator[list[ObjectInfo]]:
         """As the protocol says. The marker object ``prefix/`` of this store's own folder has no key in it."""
         cut = len(self.prefix)
+        start: Any = {"StartAfter": self.prefix + after} if after else {}
         pages = iter(
             self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self.prefix + prefix, **self._owner
+                Bucket=self.bucket,
+                Prefix=self.prefix + prefix,
+                **start,
+                **self._owner,
             )
         )
         while True:
@@ -138,27 +134,20 @@ class S3Store:
         """As the protocol says, by ``If-None-Match: *``."""
         place = self._place(key)
         writer = uuid.uuid4().hex
-        for attempt in range(1, ATTEMPTS + 1):
-            with self._errors(key):
-                try:
-                    self._client.put_object(
-                        **place,
-                        Body=data,
-                        IfNoneMatch="*",
-                        ContentType="application/octet-stream",
-                        Metadata={_WRITER: writer},
-                    )
-                except ClientError as error:
-                    code = code_of(error)
-                    if code in ("PreconditionFailed", "412"):
-                        return self._was_written_by(place, writer, error, attempt)
-                    if code not in ("ConditionalRequestConflict", "409"):
-                        raise
-                    # Another write or a delete is under way; S3 asks to try again.
-                    backoff(attempt)
-                else:
-                    return True
-        return False
+        with self._errors(key):
+            try:
+                self._client.put_object(
+                    **place,
+                    Body=data,
+                    IfNoneMatch="*",
+                    ContentType="application/octet-stream",
+                    Metadata={_WRITER: writer},
+                )
+            except ClientError as error:
+                if code_of(error) not in ("PreconditionFailed", "412"):
+                    raise
+                return self._was_written_by(place, writer, error)
+        return True
 
     def delete(self, key: str) -> None:
         place = self._place(key)
@@ -214,21 +203,11 @@ class S3Store:
                 raise denied from None
 
     def _range(self, key: str, pin: Pin, start: int, stop: int) -> bytes:
-        attempt = 0
-        while True:
-            with self._errors(key):
-                answer = self._get(key, pin, start, stop)
-                try:
-                    data = answer["Body"].read()
-                except BROKEN:
-                    attempt += 1
-                    if attempt == ATTEMPTS:
-                        raise
-                    backoff(attempt)
-                    continue
-            if len(data) != stop - start:
-                raise ObjectChanged(self.url(key), f"{self._where(key)} is shorter than when it was looked at")
-            return data
+        with self._errors(key):
+            data = self._get(key, pin, start, stop)["Body"].read()
+        if len(data) != stop - start:
+            raise ObjectChanged(self.url(key), f"{self._where(key)} is shorter than when it was looked at")
+        return data
 
     def _ask_why(self, place: dict[str, Any]) -> None:
         """Raise what S3 answers to a GET of one byte: unlike that of a HEAD, this answer names its reason."""
@@ -246,10 +225,10 @@ class S3Store:
         now = self.pin(key, pin.version_id if pin else None)
         refuse_other(now.etag, pin.etag if pin else None, self.url(key), self._where(key))
 
-    def _was_written_by(self, place: dict[str, Any], writer: str, error: ClientError, attempt: int) -> bool:
-        """Whether the object that is there is ours: S3 may have stored it and its answer got lost, so that a
-        repeated request finds it."""
-        if attempt == 1 and not error.response.get("ResponseMetadata", {}).get("RetryAttempts"):
+    def _was_written_by(self, place: dict[str, Any], writer: str, error: ClientError) -> bool:
+        """Whether the object that is there is ours: S3 may have stored it and its answer got lost, so that the
+        client's repeated request finds it."""
+        if not error.response.get("ResponseMetadata", {}).get("RetryAttempts"):
             return False
         return self._client.head_object(**place)["Metadata"].get(_WRITER) == writer
 

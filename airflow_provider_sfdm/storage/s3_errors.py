@@ -9,14 +9,18 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
+    ResponseStreamingError,
     SSOError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from urllib3.exceptions import HTTPError
 
-from .base import AccessDenied, ObjectChanged, ObjectNotFound, StorageError
+from .base import AccessDenied, ObjectChanged, ObjectNotFound, StorageError, StorageUnavailable
 from .reasons import one_line
 
 # HEAD has no body, so that botocore names its errors by their status. 400 is a token that has expired, among others.
@@ -37,6 +41,27 @@ DENIED = {
     "403",
 }
 _CHANGED = {"PreconditionFailed", "412"}
+# S3 asks to try again: it is busy, or failed, or another write of the key is under way, or the request came in parts.
+_PASSING = {
+    "ConditionalRequestConflict",
+    "IncompleteBody",
+    "OperationAborted",
+    "RequestTimeout",
+    "SlowDown",
+    "Throttling",
+    "409",
+    "429",
+}
+_PASSING_STATUSES = {429, 500, 502, 503, 504}
+# A connection that broke, or was not made, as opposed to an answer of S3.
+_BROKEN = (
+    IncompleteReadError,
+    ResponseStreamingError,
+    HTTPClientError,
+    BotoConnectionError,
+    HTTPError,
+    OSError,
+)
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -60,6 +85,10 @@ def code_of(error: BaseException) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
+def _status_of(error: ClientError) -> int | None:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+
+
 def translated(error: BaseException, url: str, where: str) -> StorageError:
     """The error to raise instead. Its reason holds AWS's code and message."""
     kind: type[StorageError] = StorageError
@@ -74,12 +103,16 @@ def translated(error: BaseException, url: str, where: str) -> StorageError:
         elif code in _CHANGED:
             kind = ObjectChanged
             message = f"the object changed since it was first looked at ({message})"
+        elif code in _PASSING or _status_of(error) in _PASSING_STATUSES:
+            kind = StorageUnavailable
         elif code == "InvalidObjectState":
             message = f"{message} (it must be restored from the archive first)"
         reason = f"{operation} of {where}: {code}: {one_line(ValueError(message))}"
     else:
         if isinstance(error, _NO_CREDENTIALS):
             kind = AccessDenied
+        elif isinstance(error, _BROKEN):
+            kind = StorageUnavailable
         reason = f"{where}: {type(error).__name__}: {one_line(error)}"
     return kind(url, reason)
 

@@ -1,25 +1,15 @@
-"""Streams from and to S3: a download that survives broken connections, and a multipart upload."""
+"""Streams from and to S3: a download that notices what breaks off, and a multipart upload."""
 
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ClientError, IncompleteReadError
 
-from .base import StorageError
-from .s3_errors import s3_errors, translated
+from .base import StorageError, StorageUnavailable
+from .s3_errors import code_of, s3_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -36,44 +26,13 @@ MOST_PARTS = 10_000
 # What AWS's own ResultWriter gives its result files.
 _CONTENT_TYPE = "binary/octet-stream"
 
-# Attempts in a row that bring no byte before a download is given up, and the waits between them (seconds).
-ATTEMPTS = 6
-FIRST_WAIT = 0.25
-# A connection that broke, as opposed to an answer of S3.
-BROKEN = (
-    IncompleteReadError,
-    ResponseStreamingError,
-    HTTPClientError,
-    BotoConnectionError,
-    HTTPError,
-    OSError,
-)
-
-
-def backoff(attempt: int) -> None:
-    """Wait before the attempt after ``attempt`` failed ones in a row."""
-    time.sleep(FIRST_WAIT * 2 ** (attempt - 1))
-
 
 class Download(io.RawIOBase):
-    """The bytes of one object from ``start`` to ``stop``, going on where a broken connection left off.
+    """The bytes of one object, of which ``size`` are to come."""
 
-    ``fetch(position)`` opens the same object (by ETag) at a position; ``body`` is what the first call gave.
-    """
-
-    def __init__(
-        self,
-        body: StreamingBody,
-        start: int,
-        stop: int,
-        fetch: Callable[[int], StreamingBody],
-        url: str,
-        where: str,
-    ) -> None:
-        self._body: StreamingBody | None = body
-        self._position = start
-        self._stop = stop
-        self._fetch = fetch
+    def __init__(self, body: StreamingBody, size: int, url: str, where: str) -> None:
+        self._body = body
+        self._left = size
         self._url = url
         self._where = where
 
@@ -81,37 +40,18 @@ class Download(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        attempts = 0
-        while True:
-            try:
-                if self._body is None:
-                    self._body = self._fetch(self._position)
-                count = self._body.readinto(buffer)  # type: ignore[arg-type]  # the stubs say IO
-                if not count and self._position < self._stop and len(memoryview(buffer)):
-                    raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._stop)
-            except BROKEN as error:
-                self._drop()
-                if self._position >= self._stop:
-                    return 0
-                attempts += 1
-                if attempts == ATTEMPTS:
-                    raise translated(error, self._url, self._where) from error
-                backoff(attempts)
-            except (BotoCoreError, ClientError) as error:
-                # S3 refuses to go on, or a checksum does not match: what was read cannot be taken back.
-                raise translated(error, self._url, self._where) from error
-            else:
-                self._position += count
-                return count
+        if not self._left:
+            return 0  # what breaks now has brought all of it
+        with s3_errors(self._url, self._where):
+            count = self._body.readinto(buffer)  # type: ignore[arg-type]  # the stubs say IO
+            if not count and len(memoryview(buffer)):
+                raise IncompleteReadError(actual_bytes=0, expected_bytes=self._left)
+        self._left -= count
+        return count
 
     def close(self) -> None:
-        self._drop()
+        self._body.close()
         super().close()
-
-    def _drop(self) -> None:
-        body, self._body = self._body, None
-        if body is not None:
-            body.close()
 
 
 class Upload:
@@ -153,15 +93,34 @@ class Upload:
                 with s3_errors(self._url, self._where):
                     self._client.put_object(**self._place, Body=bytes(self._buffer), ContentType=_CONTENT_TYPE)
             else:
-                self._send_part(len(self._buffer))
+                if self._buffer:
+                    self._send_part(len(self._buffer))
                 with s3_errors(self._url, self._where):
-                    self._client.complete_multipart_upload(
-                        **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
-                    )
+                    self._complete(self._upload_id)
+        except StorageUnavailable:
+            raise  # what has not been sent is here still
         except BaseException:
             self.abort()
             raise
         self._end()
+
+    def _complete(self, upload_id: str) -> None:
+        try:
+            self._client.complete_multipart_upload(
+                **self._place, UploadId=upload_id, MultipartUpload={"Parts": self._parts}
+            )
+        except ClientError as error:
+            # It may have been completed already, and the answer got lost: then there is no such upload any more.
+            if code_of(error) != "NoSuchUpload" or not self._is_there():
+                raise
+
+    def _is_there(self) -> bool:
+        """Whether the key has an object of so many bytes in so many parts."""
+        try:
+            found = self._client.head_object(**self._place)
+        except ClientError:
+            return False
+        return found["ContentLength"] == self._size and found["ETag"].endswith(f'-{len(self._parts)}"')
 
     def abort(self) -> None:
         """Forget what was written. That this fails is no error: the object does not appear either way."""
@@ -202,7 +161,8 @@ class Upload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
+        try:
+            if kind is None:
+                self.close()
+        finally:
             self.abort()

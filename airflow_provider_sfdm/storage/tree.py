@@ -49,10 +49,12 @@ def in_key_order(list_folder: Callable[[str], list[Node[T]]], prefix: str) -> It
             yield key, node.entry
 
 
-def pages(objects: Iterator[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
-    """Cut a listing into pages, none of them empty."""
+def pages(objects: Iterator[ObjectInfo], after: str = "") -> Iterator[list[ObjectInfo]]:
+    """Cut what comes ``after`` a key in a listing into pages, none of them empty."""
     page: list[ObjectInfo] = []
     for info in objects:
+        if info.key <= after:
+            continue
         page.append(info)
         if len(page) == PAGE:
             yield page

@@ -131,24 +131,24 @@ def test_the_label_counts_items_where_each_has_an_outcome(tmp_path: Path) -> Non
 
 def test_the_failure_says_what_it_takes_to_run_the_map_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, _ = plan(DistributedMap(item_processor=str, items=[1]), tmp_path)
-    again = "to run again what did not succeed, clear the whole group, read_items included"
-    # A partition that left nothing can be run again by itself.
-    assert failure_of_write_results(folder.url).endswith(
-        f"; clear the failed partition tasks to run them again; {again}"
-    )
+    again = "clear the group, or some of its partitions, to run again what did not succeed"
+    assert failure_of_write_results(folder.url).endswith(f"see the log of its task; {again}")
     definition = DistributedMap(item_processor=int, items=["a"])
     folder, _ = plan(definition, tmp_path)
     execute(run_partition_task(definition, folder.url))
     assert failure_of_write_results(folder.url) == (
-        "States.ExceedToleratedFailureThreshold: The specified tolerated failure threshold was exceeded; "
-        f"the verdict stays: {again}"
+        f"States.ExceedToleratedFailureThreshold: The specified tolerated failure threshold was exceeded; {again}"
     )
     summary = folder.read(SUMMARY)
     assert summary["cause"] == "The specified tolerated failure threshold was exceeded"
     caplog.clear()
     execute(run_partition_task(definition, folder.url))
+    assert "Redrive 1 of partition 0 alone: 1 child execution did not succeed" in caplog.messages
+    caplog.clear()
+    execute(run_partition_task(definition, folder.url))
+    what = f"its results stay and nothing is run; when the map run has ended, {again}"
     assert [(record.levelname, record.message) for record in caplog.records if "runtime" in record.name] == [
-        ("WARNING", f"Partition 0 has ended before: its results stay and nothing is run; {again}")
+        ("WARNING", f"Partition 0 has ended before: {what}")
     ]
 
 

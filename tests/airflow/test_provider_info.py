@@ -38,11 +38,20 @@ def test_airflow_lists_the_provider_and_its_decorator() -> None:
 def test_configuration_has_defaults_descriptions_and_readers() -> None:
     options = get_provider_info()["config"]["sfdm"]["options"]
     places = import_module("airflow_provider_sfdm.operators.places")
-    assert set(options) == {"checkpoint_seconds", "engine", "partitions", "role_arn", "storage"}
+    assert set(options) == {
+        "checkpoint_seconds",
+        "engine",
+        "partitions",
+        "role_arn",
+        "storage",
+        "storage_retry_seconds",
+    }
     assert all(option["description"] and option["version_added"] for option in options.values())
     assert places.conf.get("sfdm", "storage") == options["storage"]["default"] == ""
     assert places.conf.getint("sfdm", "partitions") == int(options["partitions"]["default"])
     assert places.checkpoint_seconds() == float(options["checkpoint_seconds"]["default"])
+    connections = import_module("airflow_provider_sfdm.hooks.connections").airflow_connections()
+    assert connections.retry_seconds == float(options["storage_retry_seconds"]["default"])
     assert places.conf.get("sfdm", "engine") == options["engine"]["default"] == "airflow"
     assert places.conf.get("sfdm", "role_arn") == options["role_arn"]["default"] == ""
 

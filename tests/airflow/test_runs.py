@@ -290,3 +290,15 @@ def test_a_child_whose_end_is_lost_does_not_keep_its_place(run_dag: Any) -> None
     counts = summary["executionCounts"]
     assert (counts["succeeded"], counts["pending"]) == (2, 1)
     assert summary["cause"].startswith("partition 0 of 3 ended without results")
+
+
+def test_a_new_map_over_what_another_did_not_do(run_dag: Any) -> None:
+    run = run_dag(FILE, "new_over_failures")
+    first = run.xcom("first.write_results")
+    assert first["status"] == "FAILED"
+    left = first["itemCounts"]["total"] - first["itemCounts"]["succeeded"]
+    for group in ("second", "third"):
+        summary = run.xcom(f"{group}.write_results")
+        assert (summary["status"], summary["itemCounts"]["total"]) == ("SUCCEEDED", left)
+        assert summary["mapRunArn"] != first["mapRunArn"]
+        assert {1, 3, 5} >= {output // 10 for output in summary["output"] if output // 10 % 2}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfdm import MapRunResults
+from airflow_provider_sfdm import MapRunResults, MapRunSummary
 from tools.airflow_stack import AirflowStack
 from tools.servers import S3Endpoint
 
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.scheduler
 def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint) -> Iterator[AirflowStack]:
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(REPOSITORY / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("timed_groups.py", "killed.py", "redriven_map.py"):
+    for name in ("timed_groups.py", "killed.py", "redriven_map.py", "ended_early.py", "controlled.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, dags)
     environment = {"AIRFLOW_CONN_AWS_DEFAULT": s3_server.airflow_connection()}
     with AirflowStack(home, dags, parallelism=4, environment=environment) as started:
@@ -144,6 +147,148 @@ def test_clearing_the_group_redrives_the_map_run(stack: AirflowStack, tmp_path: 
     summary = clear()
     assert summary["mapRunArn"] != first["mapRunArn"]
     assert (summary["redriveCount"], summary["executionCounts"]["succeeded"]) == (0, 400)
+
+
+def test_clearing_one_partition_redrives_it_alone(stack: AirflowStack, tmp_path: Path) -> None:
+    broken, effects = tmp_path / "broken", tmp_path / "effects"
+    broken.touch()
+    run_id = stack.trigger("redriven_map", {"folder": str(tmp_path)})
+    assert stack.wait("redriven_map", run_id, timeout=240).state == "failed"
+    first = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+    before = effects.read_text().split()
+    broken.unlink()
+
+    def clear(*partitions: int) -> dict[str, Any]:
+        effects.write_text("")
+        tasks: list[str | tuple[str, int]] = [("effect.run_partition", index) for index in partitions]
+        tasks.append("effect.write_results")
+        stack.api.clear("redriven_map", run_id, tasks)
+        stack.wait("redriven_map", run_id, timeout=240)
+        summary: dict[str, Any] = stack.api.xcom("redriven_map", run_id, "effect.write_results")
+        return summary
+
+    second = clear(1)
+    assert (second["mapRunArn"], second["redriveCount"], second["status"]) == (first["mapRunArn"], 1, "FAILED")
+    again = {str(number) for number in range(100, 200)} - set(before)
+    assert set(effects.read_text().split()) == again
+    third = clear(0, 2, 3)
+    assert (third["redriveCount"], third["status"]) == (2, "SUCCEEDED")
+    assert third["executionCounts"]["succeeded"] == third["executionCounts"]["resultsWritten"] == 400
+    found = sorted(child.output for child in MapRunResults.from_summary(third).succeeded())
+    assert found == list(range(400))
+
+
+def test_a_map_run_is_controlled_from_the_command_line(stack: AirflowStack, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+
+    def ran() -> int:
+        return len(effects.read_text().split()) if effects.exists() else 0
+
+    def until(true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.2)
+
+    def sfdm(*arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "airflow", "sfdm", *arguments]
+        done = subprocess.run(
+            command, env=stack.environment, capture_output=True, text=True, timeout=60, cwd=stack.home
+        )
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    run_id = stack.trigger("controlled", {"folder": str(tmp_path)})
+    until(lambda: ran() > 8, 60)
+    url = stack.api.xcom("controlled", run_id, "effect.read_items", key="map_run")
+    described = sfdm("describe", url)
+    arn = described["mapRunArn"]
+    assert (described["status"], described["maxConcurrency"]) == ("RUNNING", 2)
+    assert sfdm("set", arn, "--max-concurrency", "100")["maxConcurrency"] == 100
+    before = ran()
+    until(lambda: ran() > before + 300, 8)
+    sfdm("stop", arn, "--cause", "old data")
+    began = time.monotonic()
+    assert stack.wait("controlled", run_id, timeout=60).state == "failed"
+    assert time.monotonic() - began < 30
+    summary = stack.api.xcom("controlled", run_id, "effect.write_results")
+    assert (summary["status"], summary["cause"], summary["maxConcurrency"]) == ("ABORTED", "old data", 100)
+    assert summary["executionCounts"]["aborted"] > 50
+    assert sfdm("redrive", arn)["cleared"] == 4
+    assert stack.wait("controlled", run_id, timeout=120).state == "success"
+    summary = stack.api.xcom("controlled", run_id, "effect.write_results")
+    assert (summary["mapRunArn"], summary["redriveCount"]) == (arn, 1)
+    assert (summary["executionCounts"]["succeeded"], summary["maxConcurrency"]) == (2000, 100)
+
+
+def _summary(folder: Path) -> MapRunSummary | None:
+    """What the tasks that were killed have left, as no task write_results runs."""
+    found = list(folder.glob("runs/*/*/*/*/summary.json"))
+    return MapRunSummary.from_dict(json.loads(found[0].read_bytes())) if found else None
+
+
+@pytest.mark.parametrize("how", ["marked", "timed_out"])
+def test_a_map_whose_dag_run_ends_before_it(stack: AirflowStack, tmp_path: Path, how: str) -> None:
+    """No child goes on, what has ended is in the result files, the manifest says the rest; a clear goes on."""
+    effects = tmp_path / "effects"
+    (tmp_path / "slow").touch()
+    run_id = stack.trigger(how, {"folder": str(tmp_path)})
+    deadline = time.monotonic() + 90
+    while not (effects.exists() and len(effects.read_text().split()) > 30) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if how == "marked":
+        stack.api.set_run_state(how, run_id, "failed")
+    assert stack.wait(how, run_id, timeout=90).state == "failed"
+    deadline = time.monotonic() + 60
+    while (summary := _summary(tmp_path)) is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2.0)
+    summary = _summary(tmp_path)
+    told = stack.told(how, run_id)
+    assert summary is not None, told
+    ran = Counter(effects.read_text().split())
+    time.sleep(1.0)
+    assert Counter(effects.read_text().split()) == ran, "a child goes on"
+    counts = summary.execution_counts
+    assert (summary.status, counts.total, counts.results_written) == ("ABORTED", 400, 400), told
+    results = MapRunResults.from_summary(summary)
+    succeeded = [child.input["number"] for child in results.succeeded()]
+    assert Counter(map(str, succeeded)) == ran
+    assert (counts.succeeded, counts.running) == (len(succeeded), 0)
+    aborted = [child.input["number"] for child in results.failed()]
+    assert 20 in aborted and counts.aborted == len(aborted)
+    assert all(child.status == "ABORTED" for child in results.failed())
+    pending = [child.input["number"] for child in results.pending()]
+    assert sorted([*succeeded, *aborted, *pending]) == list(range(400))
+
+    (tmp_path / "slow").unlink()
+    stack.api.clear(how, run_id, ["effect.read_items", "effect.run_partition", "effect.write_results"])
+    # A DAG run that timed out would do so at once again.
+    if how == "timed_out":
+        return
+    assert stack.wait(how, run_id, timeout=120).state == "success"
+    redriven = MapRunSummary.from_dict(stack.api.xcom(how, run_id, "effect.write_results"))
+    assert (redriven.map_run_arn, redriven.redrive_count) == (summary.map_run_arn, 1)
+    assert redriven.execution_counts.succeeded == 400
+    assert Counter(effects.read_text().split()) == Counter(map(str, range(400)))
+
+
+def test_attempts_that_are_too_short(stack: AirflowStack, tmp_path: Path) -> None:
+    """execution_timeout: the next attempt goes on, and when there is none, what has ended is in the result files."""
+    (tmp_path / "slow").touch()
+    run_id = stack.trigger("short_attempts", {"folder": str(tmp_path)})
+    assert stack.wait("short_attempts", run_id, timeout=120).state == "failed"
+    ran = (tmp_path / "effects").read_text().split()
+    summary = MapRunSummary.from_dict(stack.api.xcom("short_attempts", run_id, "effect.write_results"))
+    counts = summary.execution_counts
+    assert (summary.error, counts.total, counts.results_written) == ("States.TaskFailed", 400, 400)
+    results = MapRunResults.from_summary(summary)
+    succeeded = {str(child.input["number"]) for child in results.succeeded()}
+    assert succeeded == set(ran), "what has ended is stored before an attempt ends"
+    assert len(ran) == len(set(ran)) == counts.succeeded
+    assert len(succeeded) > 60, "of both attempts"
+    assert len(list(results.pending())) == counts.pending == 400 - counts.succeeded
 
 
 def test_never_more_task_groups_in_flight_than_max_concurrency(stack: AirflowStack, tmp_path: Path) -> None:

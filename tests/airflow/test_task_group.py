@@ -498,7 +498,7 @@ class TestDecorator:
 
         double(items=[1])
         wrong: Any = double
-        advice = "double is a Distributed Map: call it with items=/input=; parameters for the function go"
+        advice = "double is a Distributed Map: call it with items=, input= or from_results=; parameters for "
         with pytest.raises(TypeError, match=advice):
             wrong([1])
         with pytest.raises(TypeError, match=advice):
@@ -563,3 +563,8 @@ class TestDecorator:
             distributed_map(**{name: same})  # type: ignore[call-overload]
         with pytest.raises(TypeError, match=f"{name} is for DistributedMapTaskGroup"):
             distributed_map(same).override(**{name: same})
+
+
+def test_from_results_is_refused_on_step_functions(dag: DAG) -> None:
+    with pytest.raises(UnsupportedField, match="from_results"):
+        DistributedMapTaskGroup("m", item_processor=abs, from_results="s3://b/m.json", engine="stepfunctions")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from airflow_provider_sfdm.cli.options import AWS_CONN_ID, RUN, VALIDATE
+from airflow_provider_sfdm.cli.options import AWS_CONN_ID, COMMANDS
 
 from .running import REPOSITORY, environment
 
@@ -42,5 +42,6 @@ def test_commands_print_what_is_documented(tmp_path: Path) -> None:
 
 
 def test_every_option_is_documented() -> None:
-    for option in (*RUN.options, *VALIDATE.options, AWS_CONN_ID):
-        assert option.more.get("metavar" if option.flags == ("definition",) else "", option.flags[0]) in TEXT
+    for option in (*(option for command in COMMANDS for option in command.options), AWS_CONN_ID):
+        name = option.flags[0]
+        assert (name if name.startswith("-") else option.more["metavar"]) in TEXT

@@ -12,7 +12,7 @@ from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.run import invocation_factory
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import records
 
 CONNECTIONS = Connections()
@@ -45,7 +45,7 @@ class Planned:
         return run_partition(self.definition, self.folder, 0, ready, CONNECTIONS, checkpoint_seconds=seconds, **options)
 
     def end(self) -> MapRunSummary:
-        return write_results(self.folder, open_folder(self.plan.destination.root, CONNECTIONS))
+        return write_results(self.folder, CONNECTIONS)
 
 
 def ended(planned: Planned) -> list[Any]:

@@ -16,7 +16,7 @@ from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import PartitionEnd, run_partition
 from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.run import invocation_factory
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage import Connections
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CONNECTIONS = Connections()
@@ -48,7 +48,7 @@ class PlannedMap:
             return list(pool.map(self.run, range(len(self.plan.partitions))))
 
     def finish(self) -> MapRunSummary:
-        return write_results(self.folder, open_folder(self.plan.destination.root, CONNECTIONS))
+        return write_results(self.folder, CONNECTIONS)
 
 
 def run_in_processes(planned: PlannedMap, definition_source: str) -> None:

@@ -43,7 +43,7 @@ from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.run import invocation_factory
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import counters, echo, inputs, on_s3, put, records, results, run, s3_client
 from tools.servers import S3Endpoint
 
@@ -301,7 +301,7 @@ def test_a_source_that_changed_after_planning(change: str, tmp_path: Path) -> No
         result_writer=ResultWriter(url=(tmp_path / "results").as_uri()),
     )
     connections = Connections()
-    folder, plan = plan_map_run(
+    folder, _ = plan_map_run(
         definition, name="m", storage=(tmp_path / "runs").as_uri(), connections=connections, partitions=2
     )
     ready = invocation_factory(definition, connections)
@@ -317,7 +317,7 @@ def test_a_source_that_changed_after_planning(change: str, tmp_path: Path) -> No
     assert end.error is not None and end.error.error == "States.ItemReaderFailed"
     assert url in end.error.cause
     assert (end.items.succeeded, end.items.pending) == (0, 25)
-    summary = write_results(folder, open_folder(plan.destination.root, connections))
+    summary = write_results(folder, connections)
     assert (summary.status, summary.error) == ("FAILED", "States.ItemReaderFailed")
     assert inputs(summary) == [{"a": str(number)} for number in range(10, 35)]
 
@@ -329,12 +329,12 @@ def test_an_object_that_changed_after_planning(
     client.put_object(Bucket=bucket, Key="f.jsonl", Body=b"1\n2\n3\n4\n")
     definition = DistributedMap(item_processor=echo, item_reader=S3JsonLItemReader(bucket=bucket, key="f.jsonl"))
     storage = (tmp_path / "runs").as_uri()
-    folder, plan = plan_map_run(definition, name="m", storage=storage, connections=connections, partitions=2)
+    folder, _ = plan_map_run(definition, name="m", storage=storage, connections=connections, partitions=2)
     client.put_object(Bucket=bucket, Key="f.jsonl", Body=b"5\n6\n7\n8\n")
     ready = invocation_factory(definition, connections)
     for index in (0, 1):
         end = run_partition(definition, folder, index, ready, connections)
-    summary = write_results(folder, open_folder(plan.destination.root, connections))
+    summary = write_results(folder, connections)
     assert end.items.succeeded == 0
     assert summary.error == "States.ItemReaderFailed"
     assert summary.cause is not None and "changed" in summary.cause

@@ -14,7 +14,7 @@ from airflow_provider_sfdm.runtime import watch
 from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.reading import partition_children
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
-from airflow_provider_sfdm.storage import Connections, StorageError
+from airflow_provider_sfdm.storage import Connections, StorageError, StorageUnavailable, retrying
 from airflow_provider_sfdm.storage.local import LocalStore
 from tests.runtime.helpers import counters, echo, inputs, put, result_files, run
 from tests.runtime.parallel import PlannedMap
@@ -24,28 +24,25 @@ Break = Callable[..., list[str]]
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Break:
-    """``broken("open", "items.jsonl", 1)``: the first call for such keys fails. Returns the keys that failed."""
+    """``broken("open", "items.jsonl", 1)``: the first call for such keys fails. Returns the keys that failed.
 
-    def install(method: str, part: str, times: int) -> list[str]:
+    With a ``StorageError`` that is for good, unless another ``kind`` is given.
+    """
+
+    def install(method: str, part: str, times: int, kind: type[StorageError] = StorageError) -> list[str]:
         whole = getattr(LocalStore, method)
         failed: list[str] = []
 
         def replacement(self: LocalStore, key: str, *args: Any) -> Any:
             if part in f"{self.root}/{key}" and len(failed) < times:
                 failed.append(key)
-                raise StorageError(self.url(key), "the network was gone")
+                raise kind(self.url(key), "the network was gone")
             return whole(self, key, *args)
 
         monkeypatch.setattr(LocalStore, method, replacement)
         return failed
 
     return install
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last exchange of progress is tried again without a wait."""
-    monkeypatch.setattr(watch, "_AGAIN_AFTER", (0.0, 0.0))
 
 
 def _in_place(folder: Path, function: Any, **fields: Any) -> PlannedMap:
@@ -115,9 +112,25 @@ def test_a_source_out_of_reach_while_planning_can_be_told_from_bad_data(broken: 
     assert isinstance(caught.value.__cause__, StorageError)
 
 
+def test_an_end_that_was_not_written_whole_is_none(tmp_path: Path) -> None:
+    """As a file system without hard links may leave it, when a process is killed in that moment."""
+    planned = PlannedMap(tmp_path, echo, [1, 2], 1)
+    planned.run(0)
+    store, key = planned.folder.store, "partitions/00000.json"
+    whole = store.read(key)
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        store.put(key, whole[:size])
+        for step in (lambda: planned.run(0), planned.finish):
+            with pytest.raises(StorageError, match=r"partitions/00000.json: it was not written whole"):
+                step()
+    store.delete(key)
+    planned.run(0)
+    assert inputs(planned.finish()) == [1, 2]
+
+
 def test_storage_that_cannot_be_written(broken: Break, tmp_path: Path) -> None:
     for key in ("plan.json", "items.jsonl"):
-        broken("put" if key == "plan.json" else "create", key, 1)
+        broken("put_if_absent" if key == "plan.json" else "create", key, 1)
         with pytest.raises(StorageError, match=key):
             run(tmp_path, given=[1])
 
@@ -125,7 +138,6 @@ def test_storage_that_cannot_be_written(broken: Break, tmp_path: Path) -> None:
 # -- progress
 
 
-@pytest.mark.usefixtures("at_once")
 def test_finished_work_survives_progress_that_cannot_be_written(
     broken: Break, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -150,21 +162,20 @@ def _refuses_zero(value: int) -> int:
     return value
 
 
-@pytest.mark.usefixtures("at_once")
 def test_a_breach_is_flagged_though_the_storage_fails_at_first(
     broken: Break, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(watch, "TICK_SECONDS", 60)  # only the end speaks to the storage
     planned = PlannedMap(tmp_path, _refuses_zero, [0, 1, 2, 3], 2)
     monkeypatch.setattr(watch.PartitionWatch, "failed", lambda self: None)
-    failed = broken("put_if_absent", "stop.json", 2)
+    failed = broken("put_if_absent", "stop.json", 2, StorageUnavailable)
     planned.run(0)
     assert len(failed) == 2
     reason = planned.folder.stop_reason()
     assert reason is not None and reason.error == "States.ExceedToleratedFailureThreshold"
 
 
-@pytest.mark.usefixtures("at_once")
 def test_a_reason_to_stop_is_not_lost_with_the_flag(
     broken: Break, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

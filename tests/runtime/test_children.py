@@ -16,6 +16,7 @@ from airflow_provider_sfdm import Retrier
 from airflow_provider_sfdm.core.counters import ChildStatus
 from airflow_provider_sfdm.core.json import dumps
 from airflow_provider_sfdm.runtime.children import Child, ChildPolicy, Outcome
+from airflow_provider_sfdm.runtime.concurrency import Concurrency
 from airflow_provider_sfdm.runtime.concurrent import run_concurrently
 from airflow_provider_sfdm.runtime.one_by_one import run_one_by_one
 from airflow_provider_sfdm.runtime.per_item import ItemOutcomes, per_item_async
@@ -53,7 +54,7 @@ def test_a_child_that_is_taken_while_the_stop_is_set_is_not_lost() -> None:
                 stop.set(STOP)
             yield child
 
-    run_concurrently(stopping(), sleep, ChildPolicy(), stop, ends, concurrency=3, is_async=True)
+    run_concurrently(stopping(), sleep, ChildPolicy(), stop, ends, concurrency=Concurrency(3), is_async=True)
     assert ends.statuses == {0: ChildStatus.ABORTED, 1: ChildStatus.ABORTED}
 
 
@@ -76,7 +77,7 @@ def test_what_cannot_be_written_down_ends_it_at_once(is_async: bool) -> None:
     with pytest.raises(OSError, match="the disk is full"):
         run_concurrently(
             children(100), wait_async if is_async else wait, policy, StopSignal(), on_end,
-            concurrency=5, is_async=is_async,
+            concurrency=Concurrency(5), is_async=is_async,
         )  # fmt: skip
     release.set()
     assert time.monotonic() - began < 10
@@ -91,9 +92,11 @@ def test_an_error_of_the_source_passes(concurrently: bool) -> None:
     ends = Ends()
     with pytest.raises(OSError, match="gone"):
         if concurrently:
-            run_concurrently(broken(), abs, ChildPolicy(), StopSignal(), ends, concurrency=2, is_async=False)
+            run_concurrently(
+                broken(), abs, ChildPolicy(), StopSignal(), ends, concurrency=Concurrency(2), is_async=False
+            )
         else:
-            run_one_by_one(broken(), abs, ChildPolicy(), StopSignal(), ends)
+            run_one_by_one(broken(), abs, ChildPolicy(), StopSignal(), ends, Concurrency(1))
 
 
 class PanicException(BaseException):
@@ -124,11 +127,11 @@ def drive(
 
     policy, source, stop = policy or ChildPolicy(), source or children(3), stop or StopSignal()
     if driver == "loop":
-        run_one_by_one(source, function, policy, stop, ends)
+        run_one_by_one(source, function, policy, stop, ends, Concurrency(1))
     elif driver == "threads":
-        run_concurrently(source, function, policy, stop, ends, concurrency=2, is_async=False)
+        run_concurrently(source, function, policy, stop, ends, concurrency=Concurrency(2), is_async=False)
     else:
-        run_concurrently(source, call, policy, stop, ends, concurrency=2, is_async=True)
+        run_concurrently(source, call, policy, stop, ends, concurrency=Concurrency(2), is_async=True)
 
 
 def raising(error: BaseException) -> Callable[[int], int]:
@@ -177,7 +180,7 @@ def test_a_task_that_cancels_itself_fails() -> None:
         await asyncio.sleep(30)
 
     ends = Ends()
-    run_concurrently(children(2), cancel, ChildPolicy(), StopSignal(), ends, concurrency=1, is_async=True)
+    run_concurrently(children(2), cancel, ChildPolicy(), StopSignal(), ends, concurrency=Concurrency(1), is_async=True)
     assert ends.statuses == {0: ChildStatus.FAILED, 1: ChildStatus.FAILED}
 
 
@@ -189,7 +192,7 @@ def test_threads_that_run_when_it_is_stopped_run_to_their_end() -> None:
             stop.set(STOP)
         time.sleep(0.1)
 
-    run_concurrently(children(9), function, ChildPolicy(), stop, ends, concurrency=2, is_async=False)
+    run_concurrently(children(9), function, ChildPolicy(), stop, ends, concurrency=Concurrency(2), is_async=False)
     assert ends.statuses == {0: ChildStatus.SUCCEEDED, 1: ChildStatus.SUCCEEDED}
 
 
@@ -202,7 +205,7 @@ def test_a_retry_that_waits_ends_with_the_stop() -> None:
 
     policy = ChildPolicy(retry=(Retrier(error_equals=("States.ALL",), interval_seconds=600),))
     began = time.monotonic()
-    run_one_by_one(children(2), function, policy, stop, ends)
+    run_one_by_one(children(2), function, policy, stop, ends, Concurrency(1))
     assert time.monotonic() - began < 10
     assert ends.statuses == {0: ChildStatus.ABORTED}
 
@@ -257,7 +260,7 @@ def test_functions_that_hang_for_ever_stop_the_map_run(
         release.wait(60)
 
     policy = ChildPolicy(retry=retry, timeout=0.02)
-    run_concurrently(children(500), hang, policy, stop, ends, concurrency=3, is_async=False)
+    run_concurrently(children(500), hang, policy, stop, ends, concurrency=Concurrency(3), is_async=False)
     release.set()
     assert 4 < calls[0] <= 4 + 3
     assert stop.reason is not None and stop.reason.error == "States.Runtime" and not stop.reason.aborted
@@ -280,7 +283,9 @@ def test_a_child_waits_while_too_many_calls_that_timed_out_go_on(monkeypatch: py
         with lock:
             inside -= 1
 
-    run_concurrently(children(30), slow, ChildPolicy(timeout=0.02), stop, ends, concurrency=2, is_async=False)
+    run_concurrently(
+        children(30), slow, ChildPolicy(timeout=0.02), stop, ends, concurrency=Concurrency(2), is_async=False
+    )
     assert len(ends.statuses) == 30 and not stop.is_set()
     assert 4 < most <= 4 + 2
 
@@ -292,7 +297,7 @@ def test_the_stop_ends_the_wait_for_calls_that_hang(monkeypatch: pytest.MonkeyPa
     policy = ChildPolicy(timeout=0.02)
     began = time.monotonic()
     run_concurrently(
-        children(50), lambda _: release.wait(60), policy, stop, ends, concurrency=2, is_async=False
+        children(50), lambda _: release.wait(60), policy, stop, ends, concurrency=Concurrency(2), is_async=False
     )  # fmt: skip
     release.set()
     assert time.monotonic() - began < 10
@@ -328,7 +333,7 @@ def test_an_interrupt_where_an_event_loop_runs_already_ends_the_children() -> No
 
     async def notebook() -> None:
         run_concurrently(
-            children(50), first_interrupts, ChildPolicy(), StopSignal(), ends, concurrency=2, is_async=True
+            children(50), first_interrupts, ChildPolicy(), StopSignal(), ends, concurrency=Concurrency(2), is_async=True
         )  # fmt: skip
 
     loop = asyncio.new_event_loop()  # a notebook's: unlike asyncio.run it leaves Ctrl-C alone
@@ -352,7 +357,7 @@ def test_a_batch_whose_last_item_ends_with_the_timeout_has_succeeded() -> None:
     child = Child(0, 2, batch, dumps(batch), ItemOutcomes(batch))
     run_concurrently(
         iter([child]), all_done_but_slow, ChildPolicy(timeout=0.1), StopSignal(),
-        lambda _, outcome: outcomes.append(outcome), concurrency=1, is_async=False,
+        lambda _, outcome: outcomes.append(outcome), concurrency=Concurrency(1), is_async=False,
     )  # fmt: skip
     release.set()
     assert [(outcome.status, outcome.output_json) for outcome in outcomes] == [(ChildStatus.SUCCEEDED, b"[1,2]")]
@@ -373,7 +378,7 @@ def test_nobody_hears_of_a_stop_twice() -> None:
 def _run_async(function: Callable[[Any], Any], stop: StopSignal, count: int, timeout: float | None = None) -> Ends:
     ends = Ends()
     policy = ChildPolicy(timeout=timeout)
-    run_concurrently(children(count), function, policy, stop, ends, concurrency=count, is_async=True)
+    run_concurrently(children(count), function, policy, stop, ends, concurrency=Concurrency(count), is_async=True)
     return ends
 
 
@@ -431,6 +436,8 @@ def test_an_item_that_swallows_its_cancellation_does_not_lift_the_timeout(conver
     child = Child(0, 10, given, dumps(given), outcomes=ItemOutcomes(given))
     ends = Ends()
     policy = ChildPolicy(timeout=0.2)
-    run_concurrently(iter([child]), per_item_async(item), policy, StopSignal(), ends, concurrency=1, is_async=True)
+    run_concurrently(
+        iter([child]), per_item_async(item), policy, StopSignal(), ends, concurrency=Concurrency(1), is_async=True
+    )
     assert ends.statuses == {0: ChildStatus.TIMED_OUT}
     assert begun == [0, 1]

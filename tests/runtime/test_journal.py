@@ -285,7 +285,6 @@ class TestStorageFaults:
 
     def test_what_is_collected_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._MAX_BYTES", 10_000)
-        monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._FIRST_WAIT", 0.001)
         monkeypatch.setattr("airflow_provider_sfdm.runtime.result_files._BLOCK_BYTES", 1_000)
 
         def refuse(*arguments: Any) -> None:

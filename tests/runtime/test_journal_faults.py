@@ -18,7 +18,8 @@ from airflow_provider_sfdm.runtime.partition import PartitionStopped
 from airflow_provider_sfdm.runtime.recorder import Recorder
 from airflow_provider_sfdm.runtime.result_files import StatusFiles
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
-from airflow_provider_sfdm.storage.base import StorageError
+from airflow_provider_sfdm.storage.base import StorageError, StorageUnavailable
+from airflow_provider_sfdm.storage.local import LocalStore
 from tests.runtime.attempts import ITEMS, Interrupted, Planned, breaking, ended
 
 ALL = list(range(ITEMS))
@@ -214,18 +215,19 @@ def test_a_kill_after_a_breach(tmp_path: Path) -> None:
 
 def test_the_storage_is_insisted_on_after_a_breach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._MAX_BYTES", 5_000)
-    monkeypatch.setattr("airflow_provider_sfdm.runtime.journal._FIRST_WAIT", 0.01)
+    monkeypatch.setattr("airflow_provider_sfdm.storage.retrying._FIRST_WAIT", 0.01)
     monkeypatch.setattr("airflow_provider_sfdm.runtime.result_files._BLOCK_BYTES", 1_000)
-    write, broken, stop = MapRunFolder.write_segment, [3], StopSignal()
+    put, broken, stop = LocalStore.put, [3], StopSignal()
 
-    def flaky(self: MapRunFolder, *arguments: Any) -> None:
-        stop.set(BREACH)
-        if broken[0]:
-            broken[0] -= 1
-            raise StorageError("s3://b", "slow down")
-        write(self, *arguments)
+    def flaky(self: LocalStore, key: str, data: bytes) -> None:
+        if key.startswith("journal/"):
+            stop.set(BREACH)
+            if broken[0]:
+                broken[0] -= 1
+                raise StorageUnavailable("s3://b", "slow down")
+        put(self, key, data)
 
-    monkeypatch.setattr(MapRunFolder, "write_segment", flaky)
+    monkeypatch.setattr(LocalStore, "put", flaky)
     planned = Planned(tmp_path, str)
     end = planned.attempt(str, seconds=30, stop=stop)
     assert broken == [0]
@@ -275,3 +277,15 @@ class TestFilesOfAttempts:
             planned.attempt()
         assert planned.attempt(breaking(0, [])).executions.succeeded == ITEMS
         assert sorted(ended(planned)) == ALL
+
+
+@pytest.mark.parametrize("shown", [[], [0]])
+def test_a_listing_that_does_not_show_the_attempt_yet(
+    shown: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on: its own mark is there, whatever the listing says."""
+    planned = Planned(tmp_path, str)
+    for _ in shown:
+        planned.folder.begin_attempt(0)
+    monkeypatch.setattr(MapRunFolder, "newest_attempt", lambda self, partition: shown[-1] if shown else None)
+    assert planned.attempt(slowly(str)).executions.succeeded == ITEMS

@@ -18,7 +18,6 @@ from airflow_provider_sfdm.runtime.partition import PartitionStopped, run_partit
 from airflow_provider_sfdm.runtime.redrive import plan_redrive
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
-from airflow_provider_sfdm.storage import open_folder
 from tests.runtime.helpers import counters, echo, inputs, records, results
 from tests.runtime.parallel import CONNECTIONS, PlannedMap
 
@@ -75,7 +74,7 @@ def test_a_redrive(tmp_path: Path) -> None:
     assert [child.input["Items"] for child in taken if child] == [[2, 3], [4, 5]]
     for index in range(2):
         record_child(folder, index, _succeeded("now"), CONNECTIONS)
-    summary = write_results(folder, open_folder(plan.destination.root, CONNECTIONS))
+    summary = write_results(folder, CONNECTIONS)
     assert (summary.status, summary.redrive_count) == ("SUCCEEDED", 1)
     assert counters(summary) == {"succeeded": 6, "total": 6, "resultsWritten": 6}
 

@@ -31,6 +31,7 @@ from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.redrive import NotRedrivable, plan_redrive
+from airflow_provider_sfdm.runtime.result_files import ResultFiles
 from airflow_provider_sfdm.runtime.run import invocation_factory, redrive_map
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
 from airflow_provider_sfdm.storage import open_folder
@@ -262,6 +263,13 @@ class TestWhatCannotBeRedriven:
         with pytest.raises(NotRedrivable, match="has succeeded"):
             again(tmp_path, summary, Orders())
 
+    def test_what_was_redriven_a_thousand_times(self, tmp_path: Path) -> None:
+        summary = run(tmp_path, Orders(1), given=[0, 1])
+        plan = tmp_path / "runs" / _uuid(summary) / "plan.json"
+        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"redrive_count": 1000}))
+        with pytest.raises(NotRedrivable, match="1,000 times, the most that AWS allows"):
+            again(tmp_path, summary, Orders())
+
     def test_items_that_could_not_be_read(self, tmp_path: Path) -> None:
         lines = [json.dumps({"id": number}) for number in range(50)]
         url = put(tmp_path / "in.csv", "\n".join(["id", *map(str, range(50))]))
@@ -369,7 +377,7 @@ def test_children_that_a_redrive_does_not_come_to_are_who_they_were(tmp_path: Pa
     assert set(names(summary, "FAILED")) == set(first), "80 % of them are as many as are not tolerated"
     # Of another one only the first runs: it is stopped after that.
     folder = MapRunFolder(open_folder((tmp_path / "runs" / _uuid(summary)).as_uri(), CONNECTIONS))
-    following, plan = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
+    following, _ = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
     stop = StopSignal()
 
     def once(item: Any) -> Any:
@@ -378,7 +386,7 @@ def test_children_that_a_redrive_does_not_come_to_are_who_they_were(tmp_path: Pa
 
     definition = DistributedMap(item_processor=once)
     run_partition(definition, following, 0, invocation_factory(definition, CONNECTIONS), CONNECTIONS, stop=stop)
-    stopped = write_results(following, open_folder(plan.destination.root, CONNECTIONS))
+    stopped = write_results(following, CONNECTIONS)
     assert (stopped.execution_counts.pending, stopped.redrive_count) == (4, 2)
     ended = again(tmp_path, stopped, Orders())
     done = names(ended, "SUCCEEDED")
@@ -403,3 +411,27 @@ def test_outputs_that_are_too_large(tmp_path: Path) -> None:
 def test_partitions_are_a_number_from_1(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="whole number from 1"):
         again(tmp_path, run(tmp_path, Orders(1), given=[1]), Orders(), partitions=0)
+
+
+def test_all_had_succeeded_when_the_last_task_died(tmp_path: Path) -> None:
+    """All was recorded, and the partition left no end: the redrive runs nothing, and the map run has succeeded."""
+    planned, calls = Planned(tmp_path, str), list[Any]()
+
+    def function(item: Any) -> Any:
+        if len(calls) == ITEMS:
+            raise Interrupted
+        calls.append(item)
+        return item
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(ResultFiles, "close", lambda self: function(None))
+        planned.attempt(function)
+    # Nor was there a write_results: the DAG run was marked failed, and is cleared.
+    planned.folder, planned.plan = plan_redrive(planned.folder, CONNECTIONS, partitions=1, now=time.time())
+    planned.attempt(function)
+    summary = planned.end()
+    assert (summary.status, summary.redrive_count) == ("SUCCEEDED", 1)
+    counts = summary.execution_counts
+    assert (counts.succeeded, counts.total, counts.results_written) == (ITEMS, ITEMS, ITEMS)
+    assert sorted(child.input for child in MapRunResults.from_summary(summary).succeeded()) == list(range(ITEMS))
+    assert len(calls) == ITEMS

@@ -17,7 +17,7 @@ from airflow_provider_sfdm.runtime.partition import run_partition
 from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.remembered import LastMapRun, data_of, fingerprint
 from airflow_provider_sfdm.runtime.run import invocation_factory
-from airflow_provider_sfdm.storage import Connections, open_folder
+from airflow_provider_sfdm.storage import Connections
 from tests.runtime.helpers import path_of
 
 CONNECTIONS = Connections()
@@ -41,7 +41,7 @@ class Task:
                 run_input=items,
                 partitions=partitions,
             )
-            last.remember(found[1], fingerprint(items))
+            last.remember(found[1].map_run, fingerprint(items))
         return found
 
     def run(self, planned: tuple[MapRunFolder, Plan], function: Any) -> str:
@@ -50,7 +50,7 @@ class Task:
         ready = invocation_factory(definition, CONNECTIONS)
         for partition in plan.partitions:
             run_partition(definition, folder, partition.index, ready, CONNECTIONS, checkpoint_seconds=30)
-        return str(write_results(folder, open_folder(plan.destination.root, CONNECTIONS)).status)
+        return str(write_results(folder, CONNECTIONS).status)
 
 
 @pytest.fixture

@@ -37,6 +37,14 @@ def keys(store: ObjectStore) -> list[str]:
     return [info.key for page in store.list("") for info in page]
 
 
+class Lossy(LocalStore):
+    """A store that stores, and says that somebody else had been there: the answer to the first request was lost."""
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        super().put_if_absent(key, data)
+        return False
+
+
 class Dying(LocalStore):
     """A store whose user dies after so many writes."""
 
@@ -238,3 +246,15 @@ def test_whoever_waits_when_the_map_run_stops_does_not_start(tmp_path: Path) -> 
         child_to_start(folder, 1, CONNECTIONS)
     record_child(folder, 0, Outcome(ChildStatus.FAILED, 0.0, 1.0, error="E", cause="C"), CONNECTIONS)
     assert child_to_start(folder, 1, CONNECTIONS) is None
+
+
+def test_a_lost_answer_leaks_no_slot(tmp_path: Path) -> None:
+    slots = Slots(Lossy(tmp_path), 2)
+    assert slots.take(0) and slots.take(1)
+    assert not slots.take(2)
+    assert slots.claimants() == {0, 1}
+    slots.free(0)
+    assert slots.take(2)
+    slots.free(1)
+    slots.free(2)
+    assert keys(LocalStore(tmp_path)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_sfdm.storage.base import ObjectStore
 from airflow_provider_sfdm.storage.fsspec import FsspecStore
 from airflow_provider_sfdm.storage.local import LocalStore
 from airflow_provider_sfdm.storage.mapped import MappedBucket
+from airflow_provider_sfdm.storage.retrying import RetryingStore
 from airflow_provider_sfdm.storage.s3 import S3Store
 from tools.servers import S3Endpoint
 
@@ -50,11 +52,11 @@ def bucket(client: S3Client) -> str:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, which do not really happen."""
     slept: list[float] = []
-    monkeypatch.setattr("airflow_provider_sfdm.storage.s3_streams.time.sleep", slept.append)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))
     return slept
 
 
-@pytest.fixture(params=["local", "s3", "s3-folder", "memory", "fsspec-local", "mapped"])
+@pytest.fixture(params=["local", "s3", "s3-folder", "memory", "fsspec-local", "mapped", "retrying"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty store; "s3" is a bucket on moto, "s3-folder" a folder with an odd name on SeaweedFS."""
 
@@ -70,6 +72,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
             MemoryFileSystem(global_store=False, skip_instance_cache=True), "/folder", "memory://folder"
         ),
         "fsspec-local": lambda: FsspecStore(LocalFileSystem(), str(tmp_path), f"file://{tmp_path}"),
+        "retrying": lambda: RetryingStore(s3_folder()),
         "mapped": lambda: MappedBucket(LocalStore(tmp_path, "s3://mapped"), "s3://mapped", "some/folder/"),
     }
     return makers[request.param]()

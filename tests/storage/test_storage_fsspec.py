@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+import requests
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_sfdm.storage.base import AccessDenied, ObjectChanged, ObjectNotFound, Pin, StorageError
+from airflow_provider_sfdm.storage.base import (
+    AccessDenied,
+    ObjectChanged,
+    ObjectNotFound,
+    Pin,
+    StorageError,
+    StorageUnavailable,
+)
 from airflow_provider_sfdm.storage.fsspec import FsspecStore
+from airflow_provider_sfdm.storage.retrying import RetryingStore
 
 
 class HttpError(Exception):
@@ -39,8 +50,17 @@ def store(filesystem: MemoryFileSystem) -> FsspecStore:
         (HttpError(403), AccessDenied),
         (HttpError(401), AccessDenied),
         (HttpError(404), ObjectNotFound),
-        (HttpError(500), StorageError),
+        (HttpError(400), StorageError),
+        (HttpError(429), StorageUnavailable),
+        (HttpError(500), StorageUnavailable),
         (OSError("broken"), StorageError),
+        (OSError(errno.ESTALE, "stale"), StorageUnavailable),
+        (OSError(errno.ENOSPC, "full"), StorageError),
+        (ConnectionResetError("reset"), StorageUnavailable),
+        (TimeoutError(), StorageUnavailable),
+        (aiohttp.ServerDisconnectedError(), StorageUnavailable),
+        (aiohttp.ClientPayloadError(), StorageUnavailable),
+        (requests.ConnectionError(), StorageUnavailable),
         (KeyError("k"), StorageError),
     ],
 )
@@ -175,3 +195,55 @@ def test_etags_that_are_quoted_in_some_answers_only(
     answer["etag"] = '"0x8E"'
     with pytest.raises(ObjectChanged):
         store.open("k", Pin(1, etag="0x8D"))
+
+
+def test_what_cannot_be_looked_up_is_not_taken_for_absent(
+    store: FsspecStore, filesystem: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsspec's own ``exists`` says no to any error; then what is there would be replaced."""
+    store.put("k", b"theirs")
+
+    def unreachable(path: str, **arguments: Any) -> Any:
+        raise ConnectionResetError("reset")
+
+    monkeypatch.setattr(store, "_renames", True)
+    with monkeypatch.context() as patch, pytest.raises(StorageUnavailable):
+        patch.setattr(filesystem, "info", unreachable)
+        store.put_if_absent("k", b"mine")
+    assert store.read("k") == b"theirs"
+
+
+def test_an_upload_that_fails_is_gone_on_with(
+    store: FsspecStore, filesystem: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    put_file, left = filesystem.put_file, [2]
+
+    def flaky(*arguments: Any, **more: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise ConnectionResetError("reset")
+        put_file(*arguments, **more)
+
+    monkeypatch.setattr(filesystem, "put_file", flaky)
+    with RetryingStore(store).create("large") as writer:
+        writer.write(bytes(5 << 20))
+        writer.write(b"end")
+    assert store.read("large") == bytes(5 << 20) + b"end"
+    assert len(waits) == 2
+
+
+def test_a_short_answer_is_asked_for_again(
+    store: FsspecStore, filesystem: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    store.put("k", b"0123456789")
+    cat_file, left = filesystem.cat_file, [1]
+
+    def short(*arguments: Any, **more: Any) -> Any:
+        left[0] -= 1
+        data = cat_file(*arguments, **more)
+        return data[:3] if left[0] == 0 else data
+
+    monkeypatch.setattr(filesystem, "cat_file", short)
+    with RetryingStore(store).open("k", start=2) as file:
+        assert file.read() == b"23456789"
+    assert len(waits) == 1

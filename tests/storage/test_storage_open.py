@@ -19,9 +19,7 @@ from airflow_provider_sfdm.storage import (
     open_listing,
     open_object,
 )
-from airflow_provider_sfdm.storage.local import LocalStore
 from airflow_provider_sfdm.storage.reasons import one_line, shown_url, without_secrets
-from airflow_provider_sfdm.storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -87,7 +85,7 @@ def test_the_connection_is_handed_over() -> None:
 
 def test_open_listing(tmp_path: Path) -> None:
     store, prefix = open_listing("s3://b/in/part-", connections([]))
-    assert isinstance(store, S3Store)
+    assert repr(store) == "RetryingStore(S3Store('s3://b'))"
     assert (store.root, prefix) == ("s3://b", "in/part-")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "k").write_bytes(b"1")
@@ -136,7 +134,7 @@ def test_a_file_that_is_a_link_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "current.csv").symlink_to(tmp_path / "data" / "2026.csv")
     store, key = open_object(f"file://{tmp_path}/links/current.csv")
-    assert isinstance(store, LocalStore)
+    assert "LocalStore" in repr(store)
     assert store.read(key) == b"rows"
     assert store.url(key) == f"file://{tmp_path}/data/2026.csv"
 

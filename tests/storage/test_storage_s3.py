@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from airflow_provider_sfdm.storage import s3_streams
 from airflow_provider_sfdm.storage.base import (
@@ -15,7 +15,9 @@ from airflow_provider_sfdm.storage.base import (
     ObjectChanged,
     ObjectNotFound,
     StorageError,
+    StorageUnavailable,
 )
+from airflow_provider_sfdm.storage.retrying import RetryingStore
 from airflow_provider_sfdm.storage.s3 import S3Store
 from tools.servers import S3Endpoint
 
@@ -50,15 +52,22 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, moto_server: S3Endpoint
         ("SignatureDoesNotMatch", 403, AccessDenied),
         ("PreconditionFailed", 412, ObjectChanged),
         ("InvalidObjectState", 403, StorageError),
-        ("SlowDown", 503, StorageError),
-        ("SomethingNew", 500, StorageError),
+        ("InvalidRequest", 400, StorageError),
+        ("NotImplemented", 501, StorageError),
+        ("SlowDown", 503, StorageUnavailable),
+        ("RequestTimeout", 400, StorageUnavailable),
+        ("SomethingNew", 500, StorageUnavailable),
+        ("503", 503, StorageUnavailable),
     ],
 )
 def test_answers_of_aws(
     client: S3Client, monkeypatch: pytest.MonkeyPatch, code: str, status: int, kind: type[StorageError]
 ) -> None:
     def refuse(**arguments: Any) -> None:
-        answer: Any = {"Error": {"Code": code, "Message": "what AWS says"}}
+        answer: Any = {
+            "Error": {"Code": code, "Message": "what AWS says"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
         raise ClientError(answer, "GetObject")
 
     monkeypatch.setattr(client, "get_object", refuse)
@@ -283,7 +292,7 @@ def test_whose_object_it_is_after_a_lost_answer(client: S3Client, bucket: str, m
 def test_a_conflict_is_tried_again(
     client: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    store = S3Store(client, bucket)
+    store = RetryingStore(S3Store(client, bucket))
     put_object, calls = client.put_object, []
 
     def conflict_at_first(**arguments: Any) -> Any:
@@ -296,6 +305,34 @@ def test_a_conflict_is_tried_again(
     monkeypatch.setattr(client, "put_object", conflict_at_first)
     assert store.put_if_absent("k", b"1")
     assert len(waits) == 2
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_an_upload_that_is_not_there_any_more(
+    completed: bool, client: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    """It was completed and the answer got lost, or somebody has aborted it."""
+    store, complete, calls = RetryingStore(S3Store(client, bucket)), client.complete_multipart_upload, [0]
+
+    def lose_the_answer(**arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 1:
+            if completed:
+                complete(**arguments)
+            raise ConnectionClosedError(endpoint_url="https://s3")
+        answer: Any = {"Error": {"Code": "NoSuchUpload"}}
+        raise ClientError(answer, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(client, "complete_multipart_upload", lose_the_answer)
+    writer = store.create("k")
+    writer.write(bytes(9 * MIB))
+    if completed:
+        writer.close()
+        assert store.read("k") == bytes(9 * MIB)
+    else:
+        with pytest.raises(StorageError, match="NoSuchUpload"):
+            writer.close()
+    assert (calls, len(waits)) == ([2], 1)
 
 
 def test_a_listing_shows_what_s3_gives(client: S3Client, bucket: str) -> None:

@@ -224,3 +224,26 @@ def lost_end() -> None:
 
 
 lost_end()
+
+
+@dag(schedule=None)
+def new_over_failures() -> None:
+    """A new map over what another did not do: by its summary, and by the URL of its manifest."""
+
+    @distributed_map(items=list(range(6)), partitions=2)
+    def first(item: int) -> int:
+        if item % 2:
+            raise ValueError(item)
+        return item
+
+    @distributed_map(items=["never read"], trigger_rule="all_done")
+    def second(item: int) -> int:
+        return item * 10
+
+    failed = first()
+    second(from_results=failed)
+    url = "{{ ti.xcom_pull('first.write_results')['manifest'] }}"
+    failed >> second.override(group_id="third")(from_results=url)
+
+
+new_over_failures()
