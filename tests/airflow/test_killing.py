@@ -165,6 +165,27 @@ def test_the_dag_run_goes_on(state: str, dag_run: Callable[[str], None], tmp_pat
     assert run.folder.stop_reason() is None
 
 
+def test_airflow_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its API may be what goes away: the task ends all the same, and soon."""
+    monkeypatch.setattr(killing, "dag_run_state", lambda *_: time.sleep(20))
+    started = threading.Event()
+
+    async def function(item: int) -> int:
+        started.set()
+        await asyncio.sleep(60)
+        return item
+
+    run = Map(tmp_path, function)
+    task = run.task(0)
+    thread = run.start(task)
+    assert started.wait(10)
+    began = time.monotonic()
+    task.on_kill()
+    thread.join(20)
+    assert time.monotonic() - began < 3
+    assert isinstance(run.raised, PartitionStopped)
+
+
 def test_before_it_runs(tmp_path: Path) -> None:
     run = Map(tmp_path, abs)
     task = run.task(0)

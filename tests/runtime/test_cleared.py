@@ -13,13 +13,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfdm import DistributedMap, MapRunResults, MapRunSummary, OutputType, ResultWriter, WriterConfig
+from airflow_provider_sfdm import (
+    DistributedMap,
+    MapRunResults,
+    MapRunSummary,
+    OutputType,
+    ResultWriter,
+    WriterConfig,
+    describe_map_run,
+)
+from airflow_provider_sfdm.core.map_run_updates import MapRunLimits
+from airflow_provider_sfdm.runtime.aborting import write_aborted
+from airflow_provider_sfdm.runtime.children_file import write_children
 from airflow_provider_sfdm.runtime.ends import latest, root_of
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
+from airflow_provider_sfdm.runtime.folder import PLAN
+from airflow_provider_sfdm.runtime.limits import change_limits
 from airflow_provider_sfdm.runtime.partition import run_partition
+from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.redrive import NotRedrivable, plan_redrive, redrive_partition
 from airflow_provider_sfdm.runtime.run import invocation_factory
+from airflow_provider_sfdm.runtime.stop import StopReason
+from airflow_provider_sfdm.storage.local import LocalStore
 from tests.runtime.attempts import CONNECTIONS
 from tests.runtime.helpers import path_of, put
 
@@ -242,3 +258,184 @@ def test_any_sequence_of_clears(data: st.DataObject) -> None:
         manifest = json.loads(path_of(summary.manifest or "").read_bytes())
         for files in manifest["ResultFiles"].values():
             assert all((folder / "results" / file["Key"]).stat().st_size == file["Size"] for file in files)
+
+
+# -- what meets
+
+
+def test_all_that_was_left_has_succeeded(tmp_path: Path) -> None:
+    """A partition that the stop of an earlier redrive has reached with nothing left to do does not fail a later one."""
+    tasks = Tasks(tmp_path, 8, 2, tolerated_failure_percentage=0)
+    tasks.bad = {0}
+    tasks.run(1)
+    tasks.run(0)
+    assert tasks.end().status == "FAILED"
+    tasks.run(0, 1)
+    assert tasks.end().status == "FAILED"
+    tasks.bad = set()
+    tasks.run(0)
+    summary = tasks.end()
+    assert (summary.status, summary.redrive_count, summary.execution_counts.succeeded) == ("SUCCEEDED", 2, 8)
+
+
+def test_after_a_partial_redrive_has_succeeded_nothing_runs(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, 8, 2, tolerated_failure_percentage=0)
+    tasks.bad = {1}
+    tasks.run(1)
+    tasks.run(0)
+    tasks.end()
+    tasks.bad = set()
+    tasks.run(0)
+    summary = tasks.end()
+    assert summary.status == "SUCCEEDED"
+    tasks.run(1)  # it is not among those of the redrive
+    assert tasks.calls == []
+    assert tasks.end() == summary
+
+
+@pytest.mark.parametrize("first", ["the group", "a partition"])
+def test_the_group_and_a_partition_are_cleared_at_once(
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both plan the same redrive: one plan is stored, and no record of either is lost."""
+    tasks = Tasks(tmp_path, 12, 3, tolerated_failure_percentage=0)
+    tasks.bad = {1, 7}
+    tasks.run(0, 1, 2)
+    before = records(tasks.end())
+    tasks.bad = set()
+    whole = write_children
+    met: list[BaseException | None] = []
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        layout = whole(*arguments, **options)
+        if not met:
+            met.append(None)
+            try:
+                tasks.run(0) if first == "the group" else tasks.redrive()
+            except NotRedrivable as reason:
+                met[0] = reason
+        return layout
+
+    monkeypatch.setattr("airflow_provider_sfdm.runtime.redrive.write_children", meanwhile)
+    if first == "the group":
+        tasks.redrive()
+    else:
+        tasks.run(0)
+    assert met == [None]
+    tasks.run(*range(tasks.partitions))
+    summary = tasks.end()
+    assert records(summary) == {"SUCCEEDED": list(range(12)), "FAILED": [], "PENDING": []}
+    assert summary.execution_counts.succeeded == summary.execution_counts.total == 12
+    assert set(before["SUCCEEDED"]) < set(range(12))
+
+
+def test_a_partition_of_what_was_redriven_as_a_whole_since(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, 12, 3, tolerated_failure_percentage=0)
+    tasks.bad = {1}
+    tasks.run(0, 1, 2)
+    tasks.end()
+    old = tasks.map_run
+    tasks.redrive()
+    with pytest.raises(NotRedrivable, match="was redriven as a whole"):
+        redrive_partition(old, 0, CONNECTIONS, time.time())
+
+
+def test_limits_that_were_changed_hold_in_it(tmp_path: Path) -> None:
+    """The shares are divided anew: those of the beginning are of another MaxConcurrency."""
+    import asyncio
+
+    in_flight = [0, 0]
+
+    async def function(item: int) -> int:
+        in_flight[0] += 1
+        in_flight[1] = max(in_flight)
+        await asyncio.sleep(0.05)
+        in_flight[0] -= 1
+        if tasks.bad:
+            raise ValueError
+        return item
+
+    tasks = Tasks(tmp_path, 24, 2, tolerated_failure_percentage=90, max_concurrency=20)
+    tasks.definition = DistributedMap(
+        item_processor=function, result_writer=tasks.definition.result_writer, max_concurrency=20
+    )
+    tasks.bad = {1}
+    change_limits(tasks.map_run, Plan.from_dict(tasks.map_run.read(PLAN)), MapRunLimits(max_concurrency=2))
+    tasks.run(0, 1)
+    assert (tasks.end().status, in_flight[1]) == ("FAILED", 2)
+    tasks.bad, in_flight[1] = set(), 0
+    tasks.run(0)
+    assert tasks.end().max_concurrency == 2
+    assert in_flight[1] == 2
+
+
+def test_a_hundred_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An end is found without walking back through all of them."""
+    tasks = Tasks(tmp_path, 4, 2, tolerated_failure_percentage=0)
+    tasks.bad = {0}
+    tasks.run(1)
+    for _ in range(100):
+        tasks.run(0)
+        summary = tasks.end()
+    assert (summary.status, summary.redrive_count) == ("FAILED", 99)
+    reads: list[str] = []
+    whole = LocalStore.read
+
+    def counted(self: LocalStore, key: str) -> bytes:
+        reads.append(key)
+        return whole(self, key)
+
+    monkeypatch.setattr(LocalStore, "read", counted)
+    assert tasks.end() == summary
+    assert len(reads) < 20
+    tasks.bad = set()
+    tasks.run(0)
+    assert records(tasks.end())["SUCCEEDED"] == [0, 1, 2, 3]
+
+
+def test_it_is_described_while_it_runs(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, 8, 2, tolerated_failure_percentage=0)
+    tasks.bad = {1}
+    tasks.run(1)
+    tasks.run(0)
+    tasks.end()
+    told: list[MapRunSummary] = []
+
+    def look(item: int) -> int:
+        if not told:
+            time.sleep(0.8)  # until progress has been told
+            told.append(describe_map_run(tasks.map_run.url))
+        return item
+
+    tasks.definition = DistributedMap(item_processor=look, result_writer=tasks.definition.result_writer)
+    tasks.run(0)
+    counts = told[0].execution_counts
+    assert (told[0].status, counts.total, counts.succeeded) == ("RUNNING", 8, 5)
+
+
+def test_its_dag_run_ends_before_it(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, 8, 2, tolerated_failure_percentage=0)
+    tasks.bad = {1}
+    tasks.run(1)
+    tasks.run(0)
+    tasks.end()
+    tasks.bad = set()
+    folder = redrive_partition(tasks.map_run, 0, CONNECTIONS, time.time())
+    folder.stop(StopReason("", "the DAG run has ended", aborted=True, dag_run_ended=True))
+    summary = write_aborted(folder, CONNECTIONS, 0.5)
+    assert (summary.status, summary.redrive_count) == ("ABORTED", 1)
+    assert records(summary) == {"SUCCEEDED": [0, 4, 5, 6, 7], "FAILED": [], "PENDING": [1, 2, 3]}
+    tasks.run(0)
+    assert tasks.end().status == "SUCCEEDED"
+
+
+def test_what_was_left_without_a_summary(tmp_path: Path) -> None:
+    """All processes were gone before one could write it. Cleared, the DAG run goes on; else nothing does."""
+    tasks = Tasks(tmp_path, 8, 2)
+    tasks.map_run.stop(StopReason("", "the DAG run has ended", aborted=True, dag_run_ended=True))
+    for goes_on in (False, True):
+        folder = redrive_partition(tasks.map_run, 0, CONNECTIONS, time.time(), [goes_on].pop)
+        assert (folder.url == tasks.map_run.url) is not goes_on
+    tasks.run(0, 1)
+    summary = tasks.end()
+    assert (summary.status, summary.redrive_count, summary.execution_counts.succeeded) == ("SUCCEEDED", 1, 8)

@@ -131,6 +131,17 @@ def test_where_none_was_set(tmp_path: Path) -> None:
     assert planned.finish().status == "SUCCEEDED"
 
 
+def test_the_most_that_can_be_set(tmp_path: Path) -> None:
+    """Its share stays what it was; what it stands for does not."""
+    flight = InFlight()
+    planned = PlannedMap(tmp_path, flight.sync, list(range(600)), 1)
+    with running(planned):
+        until(lambda: flight.ended > 5)
+        update_map_run(planned.folder.url, max_concurrency=10_000)
+        until(lambda: flight.most > 20)
+    assert planned.finish().max_concurrency == 10_000
+
+
 def test_a_partition_that_begins_later_does_not_go_beyond(tmp_path: Path) -> None:
     flight = InFlight()
     planned = PlannedMap(tmp_path, flight.waiting, list(range(400)), 2, max_concurrency=40)

@@ -19,9 +19,13 @@ from airflow_provider_sfdm import (
     WriterConfig,
     redrive_map,
 )
+from airflow_provider_sfdm.runtime.finish import write_results
+from airflow_provider_sfdm.runtime.folder import MapRunFolder
 from airflow_provider_sfdm.runtime.partition import run_partition
+from airflow_provider_sfdm.runtime.redrive import plan_redrive
 from airflow_provider_sfdm.runtime.run import invocation_factory
 from airflow_provider_sfdm.runtime.stop import StopReason, StopSignal
+from airflow_provider_sfdm.storage import open_folder
 from tests.runtime.attempts import CONNECTIONS
 from tests.runtime.helpers import run
 from tests.runtime.test_cleared import Tasks, records
@@ -192,3 +196,52 @@ def records_of(tasks: Tasks) -> dict[str, list[int]]:
     listed = json.loads(Path(str(summary.manifest).removeprefix("file://")).read_bytes())["ResultFiles"]
     assert set(listed) == {"SUCCEEDED", "FAILED", "PENDING"}, "nothing but results is listed"
     return records(summary)
+
+
+def test_one_that_is_stopped_before_it_began_again(tmp_path: Path) -> None:
+    service = Service(*range(40))
+    fields: dict[str, Any] = {"tolerated_failure_count": 39, "max_concurrency": 40}
+    summary = run(tmp_path, service.processor(), given=list(range(40)), **fields)
+    assert summary.execution_counts.failed == 40
+    folder = MapRunFolder(open_folder((tmp_path / "runs" / str(summary.map_run_arn).rpartition(":")[2]).as_uri()))
+    following, _ = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
+    service.called()
+    stop = StopSignal()
+
+    def second_stops(data: Any) -> Any:
+        stop.set(StopReason("", "by hand", aborted=True))
+        raise ValueError(data)
+
+    processor = service.processor()
+    functions = {"local:first": service.first, "local:second": second_stops}
+    stopping = AslProcessor(start_at="One", states=processor.states, functions=functions)
+    definition = DistributedMap(item_processor=stopping, **fields)
+    run_partition(definition, following, 0, invocation_factory(definition, CONNECTIONS), CONNECTIONS, stop=stop)
+    aborted = write_results(following, CONNECTIONS)
+    assert (aborted.status, aborted.execution_counts.aborted > 0) == ("ABORTED", True)
+    service.bad = set()
+    again = redrive_map(DistributedMap(item_processor=service.processor()), aborted, (tmp_path / "runs").as_uri())
+    assert again.status == "SUCCEEDED"
+    assert {name for name, _ in service.called()} == {"second"}
+
+
+@pytest.mark.parametrize("language", list(QueryLanguage))
+def test_variables_are_those_that_its_state_was_entered_with(language: QueryLanguage, tmp_path: Path) -> None:
+    """A state that has set some, and fails after that, sets them once."""
+    jsonata = language is QueryLanguage.JSONATA
+    large = "x" * 300_000
+    if jsonata:
+        zero: dict[str, Any] = {"Type": "Pass", "Assign": {"count": 0}, "Next": "Two"}
+        two = {"Type": "Pass", "Assign": {"count": "{% $count + 1 %}"}, "Output": large, "End": True}
+        repaired: dict[str, Any] = {**two, "Output": "{% $count %}"}
+    else:
+        zero = {"Type": "Pass", "Assign": {"count": 0}, "Next": "Two"}
+        two = {"Type": "Pass", "Assign": {"count.$": "States.MathAdd($count, 1)"}, "Result": large, "End": True}
+        repaired = {key: value for key, value in two.items() if key != "Result"}
+        repaired |= {"Parameters": {"count.$": "$count"}, "OutputPath": "$.count"}
+    failing = AslProcessor(start_at="Zero", states={"Zero": zero, "Two": two}, query_language=language)
+    summary = run(tmp_path, failing, given=[1])
+    assert summary.errors == {"States.DataLimitExceeded": 1}
+    good = AslProcessor(start_at="Zero", states={"Zero": zero, "Two": repaired}, query_language=language)
+    redriven = redrive_map(DistributedMap(item_processor=good), summary, (tmp_path / "runs").as_uri())
+    assert outputs(redriven) == [0]
