@@ -16,8 +16,10 @@ from airflow_provider_sfdm.hooks.connections import airflow_connections
 from airflow_provider_sfdm.operators.authored import AuthoredMap
 from airflow_provider_sfdm.operators.read_items import partition_label
 from airflow_provider_sfdm.operators.run_partition import RunPartitionOperator
+from airflow_provider_sfdm.operators.update_map_run import UpdateMapRunOperator
 from airflow_provider_sfdm.operators.write_results import WriteResultsOperator
 from airflow_provider_sfdm.runtime.engine import plan_map_run
+from airflow_provider_sfdm.runtime.finish import write_results
 from airflow_provider_sfdm.runtime.folder import SUMMARY
 from airflow_provider_sfdm.runtime.partition import PartitionStopped
 from airflow_provider_sfdm.storage import Connections, StorageError, open_folder
@@ -193,3 +195,29 @@ def test_other_urls_go_through_object_storage_or_fsspec(tmp_path: Path) -> None:
     assert store.read("a/b") == b"content"
     filesystem, path = airflow_connections().filesystem(f"file://{tmp_path}")
     assert (filesystem.protocol, path) == (("file", "local"), str(tmp_path))
+
+
+def update(map_run: Any, **limits: Any) -> list[str]:
+    operator = UpdateMapRunOperator(task_id="update", map_run_arn=map_run, **limits)
+    changed: list[str] = UpdateMapRunOperator.execute.__wrapped__(operator, {})  # type: ignore[attr-defined]
+    return changed
+
+
+def test_limits_of_a_map_run_of_the_airflow_engine_are_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    definition = DistributedMap(item_processor=str, items=[1, 2])
+    folder, planned = plan(definition, tmp_path)
+    arn = planned.map_run.arn
+    assert update(folder.url, max_concurrency=7) == [arn]
+    monkeypatch.setenv("AIRFLOW__SFDM__STORAGE", tmp_path.as_uri())
+    assert update(arn, tolerated_failure_percentage=12.5) == [arn]
+    assert update({"mapRunArn": arn}, tolerated_failure_count=3) == [arn]
+    execute(run_partition_task(definition, folder.url))
+    summary = write_results(folder, Connections())
+    assert (summary.max_concurrency, summary.tolerated_failure_percentage) == (7, 12.5)
+    assert summary.tolerated_failure_count == 3
+    assert update(folder.url, max_concurrency=1) == []
+    assert "has ended: it is SUCCEEDED: no limits were changed" in caplog.text
+    with pytest.raises(AirflowFailException, match="there is no map run"):
+        update((tmp_path / "elsewhere").as_uri(), max_concurrency=1)
