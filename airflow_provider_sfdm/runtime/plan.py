@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -155,6 +156,11 @@ class Plan:
     redrive_date: str | None = None
     # Whether this redrive is of those partitions alone that were cleared: see cleared.py.
     partial: bool = False
+
+    @property
+    def began(self) -> float:
+        """When what the plan is of began, in epoch seconds: the map run, or the redrive."""
+        return self.start if self.redrive_date is None else datetime.fromisoformat(self.redrive_date).timestamp()
 
     @property
     def result_folder(self) -> str:

@@ -266,7 +266,7 @@ def test_task_groups_wait_for_their_turn(run_dag: Any) -> None:
     assert (counts["succeeded"], counts["failed"], counts["total"], summary["maxConcurrency"]) == (5, 1, 6, 2)
     assert run.states("order.child_execution.start") == ["success"] * 6
     # dag.test() runs all starts before anything else: four of the six found both slots taken.
-    assert run.log.count("2 child executions are in flight, as many as MaxConcurrency allows") >= 4
+    assert run.log.count("MaxConcurrency is 2, and 2 child executions are in flight") >= 4
     assert {run.tasks["order.child_execution.start", number].try_number for number in range(6)} == {1}
     assert "sent order 5: 350 g" in run.log
     assert "failed: order 3: failed: order.child_execution.send; see the logs of these tasks" in run.log
