@@ -51,9 +51,11 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
     """
     plan = Plan.from_dict(folder.read(PLAN))
     partition, before = partition_of(plan, folder, index)
+    # In this order: an end takes the marks of attempts away, so an attempt without an end before it has a new number.
+    attempt = folder.begin_attempt(index)
     end = recorded_end(folder, partition)
     if end is None:
-        end = _record(folder, plan, partition, before, outcome, connections)
+        end = _record(folder, plan, partition, before, attempt, outcome, connections)
     discard_attempts(folder, index)
     free_slot(folder, index)
     return end
@@ -64,13 +66,11 @@ def _record(
     plan: Plan,
     partition: Partition,
     before: Before | None,
+    attempt: int,
     outcome: Outcome | None,
     connections: Connections,
 ) -> PartitionEnd:
     index = partition.index
-    attempt = folder.begin_attempt(index)
-    if (end := recorded_end(folder, partition)) is not None:
-        return end  # between the two looks another attempt has ended it, and has taken the marks of attempts away
     destination = open_folder(plan.destination.root, connections)
     output_type = plan.destination.output_type
     files = ResultFiles(destination, plan.result_folder, output_type, index, len(plan.partitions), attempt)

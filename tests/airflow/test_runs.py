@@ -292,6 +292,16 @@ def test_a_child_whose_end_is_lost_does_not_keep_its_place(run_dag: Any) -> None
     assert summary["cause"].startswith("partition 0 of 3 ended without results")
 
 
+def test_a_try_after_the_end_was_recorded_tells_that(run_dag: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run = run_dag(FILE, "end_tried_again")
+    assert run.state == "success"
+    assert run.tasks["child.child_execution.end", 0].try_number == 2
+    assert "Partition 0 has ended before: its results stay and nothing is run" in caplog.text
+    assert run.xcom("child.child_execution.end", 0)["executions"]["succeeded"] == 1
+    results = MapRunResults.from_summary(run.xcom("child.write_results"))
+    assert [child.output for child in results.succeeded()] == [0, 1]
+
+
 def test_a_new_map_over_what_another_did_not_do(run_dag: Any) -> None:
     run = run_dag(FILE, "new_over_failures")
     first = run.xcom("first.write_results")
