@@ -268,6 +268,22 @@ def test_a_limit_that_is_set_later_counts_all_that_began_before(max_concurrency:
         assert child_to_start(folder, index, CONNECTIONS) is not None
 
 
+@pytest.mark.parametrize(
+    ("taken", "limit", "usable"),
+    [
+        (set(), 2, 2),
+        ({0}, 2, 2),
+        ({7}, 2, 1),  # one beyond counts: two that see this must not take two more
+        ({0, 7}, 2, 1),
+        ({1, 7}, 2, 0),
+        ({3, 4, 5}, 2, 0),
+        ({1, 5}, 4, 3),
+    ],
+)
+def test_how_many_slots_are_usable(taken: set[int], limit: int, usable: int) -> None:
+    assert module._usable(taken, limit) == usable
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_lowered_limit_is_kept_by_all_that_look_at_the_same_time(data: st.DataObject) -> None:
@@ -275,13 +291,13 @@ def test_a_lowered_limit_is_kept_by_all_that_look_at_the_same_time(data: st.Data
     limit = data.draw(st.integers(1, 6))
     taken = data.draw(st.sets(st.integers(0, 9)))
     most = max(limit, len(taken))
-    looked: list[set[int]] = []
+    looked = [set(taken)]
     for _ in range(data.draw(st.integers(1, 25))):
         step = data.draw(st.sampled_from(["look", "take", "free"]))
         if step == "look":
             looked.append(set(taken))
-        elif step == "take" and looked:
-            view = looked.pop(data.draw(st.integers(0, len(looked) - 1)))
+        elif step == "take":
+            view = data.draw(st.sampled_from(looked))
             free = [slot for slot in range(module._usable(view, limit)) if slot not in view]
             assert len(free) == max(0, limit - len(view))
             taken.update([slot for slot in free if slot not in taken][:1])
