@@ -18,7 +18,7 @@ from ..compat import (
     XComNotFound,
     is_dag_test,
 )
-from ..core.counters import ChildStatus
+from ..core.counters import ChildStatus, in_words
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..local.invocation import ChildFailed, encode_output
 from ..runtime.children import Outcome
@@ -74,7 +74,7 @@ class StartChildOperator(BaseOperator):
             again = datetime.now(UTC) + timedelta(seconds=seconds)
             raise AirflowRescheduleException(again) from None  # type: ignore[no-untyped-call]  # Airflow's
         if child is None:
-            raise AirflowSkipException("the map run starts no further child executions")
+            raise AirflowSkipException("this child execution has ended, or the map run starts no further ones")
         context["ti"].xcom_push(STARTED_KEY, time.time())
         return child.input
 
@@ -125,8 +125,7 @@ class EndChildOperator(BaseOperator):
         connections = airflow_connections(self.aws_conn_id)
         folder = _folder(self.partition, connections)
         end = record_child(folder, self.partition["index"], outcome, connections)
-        word = str(outcome.status) if outcome else str(ChildStatus.PENDING)
-        self.log.info("%s: %s %s", self.partition["label"], word, (outcome and outcome.cause) or "")
+        self.log.info("%s: %s", self.partition["label"], in_words(end.items, end.executions))
         return {"items": end.items.to_dict(), "executions": end.executions.to_dict()}
 
     def _outcome(self, context: Context) -> Outcome | None:

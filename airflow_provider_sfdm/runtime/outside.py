@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ..core.counters import Counts
 from ..storage import Connections, open_folder
 from .children import Child, Outcome
-from .cleared import partition_of
+from .cleared import Before, partition_of
 from .folder import PLAN, MapRunFolder
 from .limits import LiveLimits
-from .partition import PartitionEnd
-from .plan import Plan
+from .partition import PartitionEnd, discard_attempts, recorded_end
+from .plan import Partition, Plan
 from .reading import partition_children
 from .recorder import Recorder
 from .result_files import ResultFiles
@@ -20,7 +21,8 @@ from .watch import PartitionWatch
 def child_to_start(
     folder: MapRunFolder, index: int, connections: Connections, ended: Ended = lambda _: ()
 ) -> Child | None:
-    """The child of partition ``index``, or None when none may start: the map run was stopped, or has no items.
+    """The child of partition ``index``, or None when none may start: it has ended before, the map run was stopped, or
+    has no items.
 
     From now on the child is in flight. ``ended`` tells which other children have ended, so that one whose end could
     not be recorded keeps nobody waiting.
@@ -31,26 +33,51 @@ def child_to_start(
     if folder.stop_reason() is not None:
         return None
     plan = Plan.from_dict(folder.read(PLAN))
-    take_slot(folder, plan, index, ended)
     partition, _ = partition_of(plan, folder, index)
+    if not partition.children or recorded_end(folder, partition) is not None:
+        return None
+    take_slot(folder, plan, index, ended)
     return next(partition_children(plan, partition, folder, connections, per_item=False), None)
 
 
 def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, connections: Connections) -> PartitionEnd:
     """Write down how the child of partition ``index`` ended (None: it never started), and judge the tolerance.
 
-    Only then may another one start in its place.
+    Only then may another one start in its place. A child whose end is recorded (the task died after that) stays how it
+    ended: that is returned.
 
     :raises ResultWriterFailed: results could not be written.
     :raises StorageError: the map run's folder could not be reached.
     """
     plan = Plan.from_dict(folder.read(PLAN))
     partition, before = partition_of(plan, folder, index)
+    # In this order: an end takes the marks of attempts away, so an attempt without an end before it has a new number.
+    attempt = folder.begin_attempt(index)
+    end = recorded_end(folder, partition)
+    if end is None:
+        end = _record(folder, plan, partition, before, attempt, outcome, connections)
+    discard_attempts(folder, index)
+    free_slot(folder, index)
+    return end
+
+
+def _record(
+    folder: MapRunFolder,
+    plan: Plan,
+    partition: Partition,
+    before: Before | None,
+    attempt: int,
+    outcome: Outcome | None,
+    connections: Connections,
+) -> PartitionEnd:
+    index = partition.index
     destination = open_folder(plan.destination.root, connections)
-    files = ResultFiles(destination, plan.result_folder, plan.destination.output_type, index, len(plan.partitions))
+    output_type = plan.destination.output_type
+    files = ResultFiles(destination, plan.result_folder, output_type, index, len(plan.partitions), attempt)
     recorder = Recorder(plan, partition, files, before=before)
     stop = StopSignal()
     progress = recorder.items, recorder.executions
+    sent = False
     try:
         with PartitionWatch(folder, index, progress, LiveLimits(folder, plan, partition), plan.items, stop):
             for child in partition_children(plan, partition, folder, connections, per_item=False):
@@ -61,9 +88,17 @@ def record_child(folder: MapRunFolder, index: int, outcome: Outcome | None, conn
                     recorder.ended(child, outcome)
             recorder.flush()
         files.close()
+        content = recorder.content(files)
+        sent = True
+        stored = folder.write_partition(index, content)
     except BaseException:
-        files.discard()
+        if not sent:  # else it may have been stored, whatever the answer was, and these are its files
+            files.discard()
         raise
-    folder.write_partition(index, recorder.content(files))
-    free_slot(folder, plan, index)
-    return PartitionEnd(partition, recorder.items, recorder.executions, 0.0, stop.reason)
+    if not stored:
+        files.discard()
+        end = recorded_end(folder, partition)
+        assert end is not None, "another attempt has ended it"
+        return end
+    items, executions = Counts.from_dict(content["items"]), Counts.from_dict(content["executions"])
+    return PartitionEnd(partition, items, executions, 0.0, stop.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -88,28 +88,24 @@ def run_partition(
     plan = Plan.from_dict(folder.read(PLAN))
     partition, before = partition_of(plan, folder, index)
 
-    def recorded_end() -> PartitionEnd | None:
-        ended = folder.read_partition(index)
-        return None if ended is None else _recorded_end(partition, ended)
-
-    if (end := recorded_end()) is not None:
-        _discard_attempts(folder, index)  # its task may have died before it could
+    if (end := recorded_end(folder, partition)) is not None:
+        discard_attempts(folder, index)  # its task may have died before it could
         return end
     stop = stop or StopSignal()
     journal = None if checkpoint_seconds is None else Journal(folder, index, checkpoint_seconds, stop)
-    if journal is not None and (end := recorded_end()) is not None:
+    if journal is not None and (end := recorded_end(folder, partition)) is not None:
         # Between the two looks an older attempt has ended it, and has taken its journal away.
-        _discard_attempts(folder, index)
+        discard_attempts(folder, index)
         return end
     run = _Running(definition, plan, partition, before, folder, connections, stop, on_progress, journal)
     try:
         run.to_its_end(invocation, connections)
     except _TakenOver:
-        if (end := recorded_end()) is not None:
+        if (end := recorded_end(folder, partition)) is not None:
             return end
         raise
     if journal is not None:
-        _discard_attempts(folder, index)
+        discard_attempts(folder, index)
     recorder = run.recorder
     seconds = time.monotonic() - began
     return PartitionEnd(partition, recorder.items, recorder.executions, seconds, stop.of_map_run, run.error)
@@ -119,7 +115,8 @@ class _TakenOver(PartitionStopped):
     """Another attempt goes on with the partition, or has ended it."""
 
 
-def _discard_attempts(folder: MapRunFolder, index: int) -> None:
+def discard_attempts(folder: MapRunFolder, index: int) -> None:
+    """Delete what attempts at a partition that has ended have left; never raises."""
     try:
         folder.discard_attempts(index)
     except StorageError as error:
@@ -136,7 +133,10 @@ def _stored_stop(reason: StopReason | None, error: StatesError | None, execution
     return {"stopped": reason.to_dict(), "stoppedHere": error is not None}
 
 
-def _recorded_end(partition: Partition, stored: Mapping[str, Any]) -> PartitionEnd:
+def recorded_end(folder: MapRunFolder, partition: Partition) -> PartitionEnd | None:
+    """How the partition has ended before; None where it has not. Raises StorageError."""
+    if (stored := folder.read_partition(partition.index)) is None:
+        return None
     # Its task died after that, or somebody has cleared it and expects more: say what that takes.
     what = f"its results stay and nothing is run; when the map run has ended, {RUN_AGAIN}"
     log.warning("Partition %d has ended before: %s", partition.index, what)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -159,6 +160,11 @@ class Plan:
     # the redrives (0: the first run) that are noted here.
     partial: bool = False
     ended_in: tuple[int, ...] = ()
+
+    @property
+    def began(self) -> float:
+        """When what the plan is of began, in epoch seconds: the map run, or the redrive."""
+        return self.start if self.redrive_date is None else datetime.fromisoformat(self.redrive_date).timestamp()
 
     @property
     def result_folder(self) -> str:

@@ -1,5 +1,7 @@
 """MaxConcurrency where children run outside this process: a slot for each child in flight, in the map run's folder.
 
+Without a MaxConcurrency there is a slot for every child: one may be set while they run, and counts them, too.
+
 ::
 
     slots/<slot>               a slot that is taken; its content is the child's index
@@ -38,20 +40,19 @@ Ended = Callable[[Collection[int]], Collection[int]]
 class MustWait(Exception):
     """As many children as MaxConcurrency allows are in flight: look again in so many ``seconds``."""
 
-    def __init__(self, limit: int, before: int, seconds: float) -> None:
+    def __init__(self, limit: int, in_flight: int, before: int, seconds: float) -> None:
         more = f"; {before} more are to start before this one" if before else ""
-        super().__init__(f"{limit} child executions are in flight, as many as MaxConcurrency allows{more}")
+        super().__init__(f"MaxConcurrency is {limit}, and {in_flight} child executions are in flight{more}")
         self.seconds = seconds
 
 
 def slot_limit(folder: MapRunFolder, plan: Plan) -> int:
-    """How many slots the map run has now; 0 means that there are none, as all children may run at once."""
-    limit = limits_of(folder, plan).max_concurrency
-    return limit if limit < plan.children else 0
+    """How many children of the map run may be in flight now."""
+    return limits_of(folder, plan).max_concurrency or plan.children
 
 
 def take_slot(folder: MapRunFolder, plan: Plan, child: int, ended: Ended) -> None:
-    """Take a slot for the child, unless it has one already, or the map run needs none.
+    """Take a slot for the child, unless it has one already.
 
     Whoever finds no slot free looks whether one was left behind: by a child whose end could not be recorded.
 
@@ -59,32 +60,29 @@ def take_slot(folder: MapRunFolder, plan: Plan, child: int, ended: Ended) -> Non
     :raises StorageError: the map run's folder could not be reached; a retry finds what was taken.
     """
     limit = slot_limit(folder, plan)
-    if not limit:
-        return
     slots = Slots(folder.store, limit)
     if slots.take(child):
         return
-    left = ended(slots.claimants() - {child})
+    others = slots.claimants() - {child}
+    left = ended(others)
     for other in left:
         slots.reclaim(other, child)
     if left and slots.take(child):
         return
-    finished = len(folder.ended())
-    started = finished + limit
-    pace = max(0.0, time.time() - plan.start) / started
+    in_flight = max(limit, len(others.difference(left)))  # a limit that was lowered is below it for a while
+    started = len(folder.ended()) + in_flight
+    pace = max(0.0, time.time() - plan.began) / started
     before = max(0, child - started)
     seconds = _seconds(before, plan.children - started, limit, pace) * random.uniform(0.8, 1.2)
-    raise MustWait(limit, before, seconds)
+    raise MustWait(limit, in_flight, before, seconds)
 
 
-def free_slot(folder: MapRunFolder, plan: Plan, child: int) -> None:
+def free_slot(folder: MapRunFolder, child: int) -> None:
     """Give the child's slot back, if it has one.
 
     :raises StorageError: the map run's folder could not be reached; a retry goes on where this one stopped.
     """
-    limits = limits_of(folder, plan)
-    if limits.max_concurrency or limits.number:  # else there never was a limit
-        Slots(folder.store, limits.max_concurrency).free(child)
+    Slots(folder.store).free(child)
 
 
 def _seconds(before: int, waiting: int, limit: int, pace: float) -> float:
@@ -97,13 +95,14 @@ def _seconds(before: int, waiting: int, limit: int, pace: float) -> float:
 
 
 class Slots:
-    """The slots of one map run. ``store`` is rooted at the map run's folder. Raises StorageErrors.
+    """The slots of one map run. ``store`` is rooted at the map run's folder; ``limit`` is how many children may have
+    one, which only ``take`` asks for. Raises StorageErrors.
 
     There are never more children than slots as far as the store's ``put_if_absent`` is atomic and no task lives on that
     Airflow has already called ended.
     """
 
-    def __init__(self, store: ObjectStore, limit: int) -> None:
+    def __init__(self, store: ObjectStore, limit: int = 0) -> None:
         self._store = store
         self._limit = limit
 
@@ -112,10 +111,9 @@ class Slots:
         if any(self._has(child, slot) for slot in self._claimed(child)):
             return True
         taken = {int(key) for key in self._names(_SLOTS)}
-        if len(taken) >= self._limit:  # some may be beyond a limit that was lowered
-            return False
+        usable = _usable(taken, self._limit)
         # All that start at the same time begin at different slots, so they seldom want the same one.
-        for slot in ((child + number) % self._limit for number in range(self._limit)):
+        for slot in ((child + number) % usable for number in range(usable)):
             if slot in taken:
                 continue
             self._store.put(_claim(child, slot), b"")
@@ -168,6 +166,21 @@ class Slots:
 
     def _names(self, prefix: str) -> list[str]:
         return [info.key.removeprefix(prefix) for page in self._store.list(prefix) for info in page]
+
+
+def _usable(taken: Collection[int], limit: int) -> int:
+    """How many slots may be taken, from the first on: with those that are taken beyond them they are no more than the
+    limit.
+
+    Beyond a limit that was lowered nobody takes one any more. So whoever looked earlier uses no more of the first
+    slots than whoever looks later, and all that start at the same time keep to the limit together.
+    """
+    usable = limit
+    most = limit + sum(slot >= limit for slot in taken)
+    while usable and most > limit:
+        usable -= 1
+        most -= usable not in taken
+    return usable
 
 
 def _slot(slot: int) -> str:

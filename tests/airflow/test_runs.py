@@ -266,7 +266,7 @@ def test_task_groups_wait_for_their_turn(run_dag: Any) -> None:
     assert (counts["succeeded"], counts["failed"], counts["total"], summary["maxConcurrency"]) == (5, 1, 6, 2)
     assert run.states("order.child_execution.start") == ["success"] * 6
     # dag.test() runs all starts before anything else: four of the six found both slots taken.
-    assert run.log.count("2 child executions are in flight, as many as MaxConcurrency allows") >= 4
+    assert run.log.count("MaxConcurrency is 2, and 2 child executions are in flight") >= 4
     assert {run.tasks["order.child_execution.start", number].try_number for number in range(6)} == {1}
     assert "sent order 5: 350 g" in run.log
     assert "failed: order 3: failed: order.child_execution.send; see the logs of these tasks" in run.log
@@ -290,6 +290,16 @@ def test_a_child_whose_end_is_lost_does_not_keep_its_place(run_dag: Any) -> None
     counts = summary["executionCounts"]
     assert (counts["succeeded"], counts["pending"]) == (2, 1)
     assert summary["cause"].startswith("partition 0 of 3 ended without results")
+
+
+def test_a_try_after_the_end_was_recorded_tells_that(run_dag: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run = run_dag(FILE, "end_tried_again")
+    assert run.state == "success"
+    assert run.tasks["child.child_execution.end", 0].try_number == 2
+    assert "Partition 0 has ended before: its results stay and nothing is run" in caplog.text
+    assert run.xcom("child.child_execution.end", 0)["executions"]["succeeded"] == 1
+    results = MapRunResults.from_summary(run.xcom("child.write_results"))
+    assert [child.output for child in results.succeeded()] == [0, 1]
 
 
 def test_a_new_map_over_what_another_did_not_do(run_dag: Any) -> None:

@@ -25,7 +25,16 @@ CONNECTIONS = Connections()
 class PlannedMap:
     """A map run over ``items``, planned into ``partitions``; its results are records in ``folder/results``."""
 
-    def __init__(self, folder: Path, function: Any, items: Any, partitions: int, **fields: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        function: Any,
+        items: Any,
+        partitions: int,
+        *,
+        one_child_each: bool = False,
+        **fields: Any,
+    ) -> None:
         fields.setdefault("result_writer", ResultWriter(url=(folder / "results").as_uri()))
         self.definition = DistributedMap(item_processor=function, **fields)
         self.folder: MapRunFolder
@@ -37,6 +46,7 @@ class PlannedMap:
             connections=CONNECTIONS,
             items=items,
             partitions=partitions,
+            one_child_each=one_child_each,
         )
 
     def run(self, index: int) -> PartitionEnd:

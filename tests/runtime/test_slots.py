@@ -7,16 +7,21 @@ import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_sfdm import DistributedMap
 from airflow_provider_sfdm.core.counters import ChildStatus
+from airflow_provider_sfdm.core.records import timestamp
 from airflow_provider_sfdm.runtime import slots as module
 from airflow_provider_sfdm.runtime.children import Outcome
+from airflow_provider_sfdm.runtime.control import update_map_run
 from airflow_provider_sfdm.runtime.engine import plan_map_run
-from airflow_provider_sfdm.runtime.folder import MapRunFolder
+from airflow_provider_sfdm.runtime.folder import PLAN, MapRunFolder
 from airflow_provider_sfdm.runtime.outside import child_to_start, record_child
 from airflow_provider_sfdm.runtime.plan import Plan
 from airflow_provider_sfdm.runtime.slots import MAX_WAIT, MIN_WAIT, MustWait, Slots
@@ -197,7 +202,7 @@ def test_a_child_waits_until_one_was_recorded(tmp_path: Path) -> None:
     folder, _ = planned(tmp_path, 5, 2)
     for index in (0, 1):
         assert child_to_start(folder, index, CONNECTIONS) is not None
-    with pytest.raises(MustWait, match=r"2 child executions are in flight, as many as MaxConcurrency allows$"):
+    with pytest.raises(MustWait, match=r"MaxConcurrency is 2, and 2 child executions are in flight$"):
         child_to_start(folder, 2, CONNECTIONS)
     with pytest.raises(MustWait, match="; 2 more are to start before this one") as wait:
         child_to_start(folder, 4, CONNECTIONS)
@@ -231,12 +236,88 @@ def test_a_child_that_ended_unrecorded_keeps_nobody_waiting(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("max_concurrency", [0, 4, 5, 100])
-def test_without_a_limit_there_are_no_slots(max_concurrency: int, tmp_path: Path) -> None:
+def test_without_a_limit_all_begin_at_once_and_are_counted(max_concurrency: int, tmp_path: Path) -> None:
     folder, plan = planned(tmp_path, 4, max_concurrency)
     assert [partition.children for partition in plan.partitions] == [1] * 4
     for index in range(4):
         assert child_to_start(folder, index, CONNECTIONS) is not None
-    assert not [key for key in keys(folder.store) if key.startswith(("slots", "claims"))]
+    assert Slots(folder.store).claimants() == {0, 1, 2, 3}
+    for index in range(4):
+        record_child(folder, index, DONE, CONNECTIONS)
+    assert not [key for key in keys(folder.store) if key.startswith(("slots", "claims", "attempts"))]
+
+
+@pytest.mark.parametrize("max_concurrency", [0, 10])
+def test_a_limit_that_is_set_later_counts_all_that_began_before(max_concurrency: int, tmp_path: Path) -> None:
+    folder, _ = planned(tmp_path, 10, max_concurrency)
+    for index in range(5):
+        child_to_start(folder, index, CONNECTIONS)
+    update_map_run(folder.url, max_concurrency=2)
+    with pytest.raises(MustWait, match=r"MaxConcurrency is 2, and 5 child executions are in flight$"):
+        child_to_start(folder, 5, CONNECTIONS)
+    for index in (0, 2, 3):
+        record_child(folder, index, DONE, CONNECTIONS)
+        with pytest.raises(MustWait):
+            child_to_start(folder, 5, CONNECTIONS)
+    record_child(folder, 4, DONE, CONNECTIONS)
+    assert child_to_start(folder, 5, CONNECTIONS) is not None
+    with pytest.raises(MustWait):
+        child_to_start(folder, 6, CONNECTIONS)
+    update_map_run(folder.url, max_concurrency=0)
+    for index in range(6, 10):
+        assert child_to_start(folder, index, CONNECTIONS) is not None
+
+
+@pytest.mark.parametrize(
+    ("taken", "limit", "usable"),
+    [
+        (set(), 2, 2),
+        ({0}, 2, 2),
+        ({7}, 2, 1),  # one beyond counts: two that see this must not take two more
+        ({0, 7}, 2, 1),
+        ({1, 7}, 2, 0),
+        ({3, 4, 5}, 2, 0),
+        ({1, 5}, 4, 3),
+    ],
+)
+def test_how_many_slots_are_usable(taken: set[int], limit: int, usable: int) -> None:
+    assert module._usable(taken, limit) == usable
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_lowered_limit_is_kept_by_all_that_look_at_the_same_time(data: st.DataObject) -> None:
+    """Those that take a slot have looked at some moment, and do so at another."""
+    limit = data.draw(st.integers(1, 6))
+    taken = data.draw(st.sets(st.integers(0, 9)))
+    most = max(limit, len(taken))
+    looked = [set(taken)]
+    for _ in range(data.draw(st.integers(1, 25))):
+        step = data.draw(st.sampled_from(["look", "take", "free"]))
+        if step == "look":
+            looked.append(set(taken))
+        elif step == "take":
+            view = data.draw(st.sampled_from(looked))
+            free = [slot for slot in range(module._usable(view, limit)) if slot not in view]
+            assert len(free) == max(0, limit - len(view))
+            taken.update([slot for slot in free if slot not in taken][:1])
+        elif step == "free" and taken:
+            taken.remove(data.draw(st.sampled_from(sorted(taken))))
+            most = max(limit, len(taken))
+        assert len(taken) <= most
+
+
+@pytest.mark.parametrize("redriven", [False, True])
+def test_how_long_to_wait_in_a_redrive_counts_from_its_beginning(redriven: bool, tmp_path: Path) -> None:
+    folder, plan = planned(tmp_path, 300, 2)
+    now = time.time()
+    date = timestamp(now - 5) if redriven else None
+    folder.write(PLAN, replace(plan, start=now - 3 * 86400, redrive_count=1, redrive_date=date).to_dict())
+    for index in (0, 1):
+        child_to_start(folder, index, CONNECTIONS)
+    with pytest.raises(MustWait) as wait:
+        child_to_start(folder, 2, CONNECTIONS)
+    assert (wait.value.seconds <= 1.2 * MIN_WAIT) is redriven
 
 
 def test_whoever_waits_when_the_map_run_stops_does_not_start(tmp_path: Path) -> None:

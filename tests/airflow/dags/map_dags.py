@@ -226,6 +226,33 @@ def lost_end() -> None:
 lost_end()
 
 
+def die_after_the_first_end(context: Any, result: Any) -> None:
+    """Let the first try of the end of child 0 die when it has recorded it."""
+    ti = context["ti"]
+    if ti.task_id.endswith(".end") and ti.map_index == 0 and ti.try_number == 1:
+        raise RuntimeError("the worker died")
+
+
+@dag(schedule=None)
+def end_tried_again() -> None:
+    """A child whose end was recorded by a try that failed after that."""
+
+    @distributed_map(items=[0, 1], retries=1, retry_delay=0.1, post_execute=die_after_the_first_end)
+    @task_group
+    def child(item: Any) -> Any:
+        @task
+        def work(item: int) -> int:
+            return item
+
+        number: Any = work(item)
+        return number
+
+    child()
+
+
+end_tried_again()
+
+
 @dag(schedule=None)
 def new_over_failures() -> None:
     """A new map over what another did not do: by its summary, and by the URL of its manifest."""
