@@ -8,6 +8,7 @@ from ..runtime.catalog import Owner
 from ..runtime.redrive import NotRedrivable
 
 _PLANS = "ReadItemsOperator"
+"""The class of the task that plans a map run; the stored DAG has its name only."""
 
 
 def clear_tasks(owner: Owner) -> int:

@@ -49,7 +49,9 @@ def test_each_text_has_a_folder_of_its_own() -> None:
     texts = ["run_1", "run+1", "run/1", "订单", "地区", ".", "..", "_", "__", "", "x" * 150, "x" * 151, "x" * 152]
     texts += [map_runs_url("s3://b", context(run_id=text), "m").split("/")[-2] for text in ("run+1", "订单", "x" * 151)]
     for ids in (lambda text: (text, "r", "m"), lambda text: ("d", text, "m"), lambda text: ("d", "r", text)):
-        urls = {map_runs_url("s3://b", context(dag_id, run_id), group_id) for dag_id, run_id, group_id in map(ids, texts)}
+        urls = {
+            map_runs_url("s3://b", context(dag_id, run_id), group_id) for dag_id, run_id, group_id in map(ids, texts)
+        }
         assert len(urls) == len(texts)
 
 

@@ -91,7 +91,12 @@ CASES: list[tuple[Callable[[], None], str, set[str]]] = [
     (
         _children_that_are_groups,
         "m.read_items",
-        {"m.read_items", *(f"{CHILD}.{name}" for name in ("start", "first", "second", "end")), "m.write_results", "after"},
+        {
+            "m.read_items",
+            *(f"{CHILD}.{name}" for name in ("start", "first", "second", "end")),
+            "m.write_results",
+            "after",
+        },
     ),
 ]
 
