@@ -122,6 +122,7 @@ class ReadItemsOperator(BaseOperator):
         owner = Owner(run.dag_id, run.run_id, self.task_id)
         if (found := last.go_on(data, **shares)) is not None:
             folder, plan = found
+            # Again: with another prefix_group_id this task has another id, and an entry may have been removed.
             enter(storage, root_of(folder, connections), plan.map_run.uuid, owner)
             return found
         name = f"{self.dag_id}.{self.group_id}"
