@@ -50,8 +50,8 @@ def _redrive(map_run: str, **place: Any) -> dict[str, Any]:
 
     folder = find_map_run(map_run, **place)
     summary = describe_map_run(folder.url, connections=place["connections"])
-    if summary.status in ("RUNNING", "SUCCEEDED"):
-        raise NotRedrivable(f"{summary.map_run_arn} is {summary.status}")
+    if summary.status == "SUCCEEDED":
+        raise NotRedrivable(f"{summary.map_run_arn} is SUCCEEDED")
     owner = owner_of(folder)
     if owner is None:
         raise NotRedrivable(f"no DAG has begun {summary.map_run_arn}: redrive_map() redrives those of scripts")
@@ -66,6 +66,7 @@ def _print(options: Namespace, function: Callable[..., Any], **arguments: Any) -
     from ..core.summary import MapRunSummary
     from ..runtime.catalog import MapRunNotFound
     from ..runtime.control import MapRunEnded
+    from ..runtime.plan import UnreadablePlan
     from ..runtime.redrive import NotRedrivable
     from ..storage import StorageError
 
@@ -78,6 +79,8 @@ def _print(options: Namespace, function: Callable[..., Any], **arguments: Any) -
         return FAILED
     except (StatesError, StorageError) as error:
         raise Broken(str(error)) from None
+    except UnreadablePlan as error:
+        raise Broken(f"{options.map_run}: {error}") from None
     print_json(result.to_dict() if isinstance(result, MapRunSummary) else result)
     return SUCCEEDED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from hashlib import sha256
 from pathlib import Path
 
 from ..compat import AIRFLOW_HOME, Context, conf
@@ -16,6 +17,8 @@ SECTION = "sfdm"
 # Airflow's own default of [core] max_map_length, for a worker whose configuration lacks it.
 _MAX_MAP_LENGTH = 1024
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._=-]+")
+# File systems allow 255 bytes.
+_LONGEST_NAME = 150
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,8 @@ log = logging.getLogger(__name__)
 def map_runs_url(storage: str | None, context: Context, group_id: str) -> str:
     """The folder of one map's runs: ``<storage>/<dag_id>/<run_id>/<group_id>``.
 
-    Run ids come from outside (any user may name a run), so each part is made a plain name: never a path of its own.
+    Run ids come from outside (any user may name a run), so each part is made a plain name: never a path of its own, nor
+    that of another run.
 
     :raises InvalidDefinition: the argument or the configuration is no URL.
     """
@@ -56,8 +60,15 @@ def check_storage(storage: object, name: str = "storage") -> None:
 
 
 def _name(text: str) -> str:
+    """The text where it is a plain name. Else what of it can be in one, and a hash: others would be the same name. No
+    text that is a plain name has a "~".
+    """
     name = _NOT_IN_NAMES.sub("_", text)
-    return name if name.strip(".") else name.replace(".", "_")
+    name = name if name.strip(".") else name.replace(".", "_")
+    if name == text != "" and len(name) <= _LONGEST_NAME:
+        return name
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - 9]}~{digest}"
 
 
 def number_of_partitions(wanted: int | None) -> int:

@@ -14,6 +14,7 @@ from ..core.names import MapRunName
 from ..core.values import UNSET, is_template
 from ..hooks.connections import AWS_CONN_ID, airflow_connections
 from ..runtime.catalog import Owner, enter
+from ..runtime.ends import root_of
 from ..runtime.engine import plan_map_run
 from ..runtime.folder import MapRunFolder
 from ..runtime.plan import Partition, Plan
@@ -116,16 +117,20 @@ class ReadItemsOperator(BaseOperator):
             "at_once": self.active,
             "one_child_each": self.one_child_each,
         }
+        storage = open_folder(storage_url(self.storage), connections)
+        run = context["dag_run"]
+        owner = Owner(run.dag_id, run.run_id, self.task_id)
         if (found := last.go_on(data, **shares)) is not None:
+            folder, plan = found
+            # Again: with another prefix_group_id this task has another id, and an entry may have been removed.
+            enter(storage, root_of(folder, connections), plan.map_run.uuid, owner)
             return found
         name = f"{self.dag_id}.{self.group_id}"
         begun = last.unplanned(data)  # an attempt that died while it read
         map_run = MapRunName.new(name, definition.label, uuid4() if begun is None else UUID(begun))
+        # Before it is remembered: what another attempt goes on with can be found from outside, wherever this one dies.
+        enter(storage, MapRunFolder(open_folder(f"{url}/{map_run.uuid}", connections)), map_run.uuid, owner)
         last.remember(map_run, data)
-        run = context["dag_run"]
-        owner = Owner(run.dag_id, run.run_id, self.task_id.rpartition(".")[0])
-        folder = MapRunFolder(open_folder(f"{url}/{map_run.uuid}", connections))
-        enter(open_folder(storage_url(self.storage), connections), folder, map_run.uuid, owner)
         return plan_map_run(
             definition,
             name=name,

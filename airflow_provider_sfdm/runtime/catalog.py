@@ -2,17 +2,17 @@
 
 ::
 
-    <storage>/~map-runs/<UUID>      where the map run of that UUID is, and which tasks of which DAG run it belongs to
+    <storage>/~map-runs/<UUID>      where the map run of that UUID is, and which task of which DAG run has planned it
 
 No DAG can have that name. Map runs of a script are right below their storage, and have no such object.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from ..core.arns import ArnKind, StatesArn
 from ..core.errors import InvalidDefinition
@@ -20,7 +20,7 @@ from ..core.json import dumps, loads
 from ..core.names import ENGINE_REGION
 from ..core.summary import MapRunSummary
 from ..storage import Connections, open_folder
-from ..storage.base import ObjectNotFound, ObjectStore
+from ..storage.base import ObjectNotFound, ObjectStore, StorageError
 from .ends import root_of
 from .folder import PLAN, MapRunFolder
 
@@ -34,11 +34,11 @@ class MapRunNotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The tasks of a map run: those of a group in a run of a DAG."""
+    """Whose a map run is: that of the task of a DAG run that has planned it."""
 
     dag_id: str
     run_id: str
-    group_id: str
+    task_id: str
 
 
 def enter(storage: ObjectStore, folder: MapRunFolder, uuid: str, owner: Owner) -> None:
@@ -51,7 +51,10 @@ def enter(storage: ObjectStore, folder: MapRunFolder, uuid: str, owner: Owner) -
 def owner_of(folder: MapRunFolder) -> Owner | None:
     """Whose a map run is; None where no DAG has begun it. Raises StorageError."""
     found = folder.find(_OWNER)
-    return None if found is None else Owner(**found)
+    try:
+        return None if found is None else Owner(**found)
+    except TypeError as error:
+        raise StorageError(folder.store.shown(_OWNER), f"it is not what was written: {error}") from None
 
 
 def find_map_run(
@@ -88,12 +91,24 @@ def find_map_run(
 def _in_storage(uuid: str, store: ObjectStore, connections: Connections) -> MapRunFolder:
     if "/" in uuid or uuid.startswith("."):
         raise InvalidDefinition("map_run", f"{uuid!r} is not a UUID")
-    path = uuid
-    with contextlib.suppress(ObjectNotFound):  # one of a script is in no catalog
-        path = loads(store.read(f"{_CATALOG}{uuid}"))["path"]
-    if any(part in ("", ".", "..") for part in path.split("/")):
+    path = _path_of(uuid, store)
+    if any(part in ("", ".", "..") for part in unquote(path).split("/")):
         raise MapRunNotFound(f"what {store.root} has of map run {uuid} leads out of it: {path!r}")
     folder = MapRunFolder(open_folder(f"{store.root}/{path}", connections))
     if folder.find(PLAN) is None:
         raise MapRunNotFound(f"there is no map run {uuid} in {store.root}")
     return folder
+
+
+def _path_of(uuid: str, store: ObjectStore) -> str:
+    """Where a map run is, relative to ``store``."""
+    entry = f"{_CATALOG}{uuid}"
+    try:
+        path = loads(store.read(entry))["path"]
+    except ObjectNotFound:
+        return uuid  # one of a script is in no catalog
+    except (ValueError, KeyError, TypeError) as error:
+        raise MapRunNotFound(f"{store.shown(entry)} is not what was written: {error!r}") from None
+    if not isinstance(path, str):
+        raise MapRunNotFound(f"{store.shown(entry)} is not what was written: {path!r} is no path")
+    return path

@@ -22,6 +22,10 @@ from ..storage.base import Pin
 VERSION = 1
 
 
+class UnreadablePlan(ValueError):
+    """A stored plan is of another version of this package, or not what was written."""
+
+
 class SourceKind(StrEnum):
     """How a partition reads its items."""
 
@@ -179,11 +183,18 @@ class Plan:
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
         """Read a stored plan.
 
-        :raises ValueError: it was stored by another version of this package.
+        :raises UnreadablePlan: it was stored by another version of this package, or is no plan.
         """
         content = dict(data)
         if (version := content.pop("version", None)) != VERSION:
-            raise ValueError(f"the plan has version {version}; this release reads version {VERSION}")
+            raise UnreadablePlan(f"the plan has version {version}; this release reads version {VERSION}")
+        try:
+            return cls._of(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreadablePlan(f"the plan is not what was written: {error!r}") from error
+
+    @classmethod
+    def _of(cls, content: dict[str, Any]) -> Plan:
         source = dict(content["source"])
         pin = source["pin"]
         content["source"] = Source(

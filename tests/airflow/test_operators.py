@@ -5,23 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from airflow.sdk import DAG
 
-from airflow_provider_sfdm import DistributedMap, ItemBatcher, PythonFunction
+from airflow_provider_sfdm import DistributedMap, DistributedMapTaskGroup, ItemBatcher, PythonFunction
 from airflow_provider_sfdm.compat import AirflowFailException
 from airflow_provider_sfdm.hooks.connections import airflow_connections
 from airflow_provider_sfdm.operators.authored import AuthoredMap
-from airflow_provider_sfdm.operators.read_items import partition_label
+from airflow_provider_sfdm.operators.read_items import MAP_RUN_KEY, ReadItemsOperator, partition_label
 from airflow_provider_sfdm.operators.run_partition import RunPartitionOperator
 from airflow_provider_sfdm.operators.update_map_run import UpdateMapRunOperator
 from airflow_provider_sfdm.operators.write_results import WriteResultsOperator
+from airflow_provider_sfdm.runtime.catalog import Owner, find_map_run, owner_of
+from airflow_provider_sfdm.runtime.ends import root_of
 from airflow_provider_sfdm.runtime.engine import plan_map_run
 from airflow_provider_sfdm.runtime.finish import write_results
-from airflow_provider_sfdm.runtime.folder import SUMMARY
+from airflow_provider_sfdm.runtime.folder import PLAN, SUMMARY, MapRunFolder
 from airflow_provider_sfdm.runtime.partition import PartitionStopped
+from airflow_provider_sfdm.runtime.plan import Plan
+from airflow_provider_sfdm.runtime.stop import StopReason
 from airflow_provider_sfdm.storage import Connections, StorageError, open_folder
 from airflow_provider_sfdm.storage.local import LocalStore
 
@@ -203,9 +209,7 @@ def update(map_run: Any, **limits: Any) -> list[str]:
     return changed
 
 
-def test_limits_of_a_map_run_of_the_airflow_engine_are_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_limits_of_a_map_run_of_the_airflow_engine_are_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = DistributedMap(item_processor=str, items=[1, 2])
     folder, planned = plan(definition, tmp_path)
     arn = planned.map_run.arn
@@ -218,6 +222,77 @@ def test_limits_of_a_map_run_of_the_airflow_engine_are_changed(
     assert (summary.max_concurrency, summary.tolerated_failure_percentage) == (7, 12.5)
     assert summary.tolerated_failure_count == 3
     assert update(folder.url, max_concurrency=1) == []
-    assert "has ended: it is SUCCEEDED: no limits were changed" in caplog.text
     with pytest.raises(AirflowFailException, match="there is no map run"):
         update((tmp_path / "elsewhere").as_uri(), max_concurrency=1)
+
+
+def read_items_task(folder: Path) -> Any:
+    with DAG("d", schedule=None) as dag:
+        DistributedMapTaskGroup("m", item_processor=abs, items=[1, 2], storage=folder.as_uri(), partitions=1)
+    return dag.get_task("m.read_items")
+
+
+def read_items(task: Any) -> str:
+    """Runs the task, and returns the folder that it hands on."""
+    ti = Mock()
+    context = {"dag_run": SimpleNamespace(dag_id="d", run_id="r"), "ti": ti}
+    ReadItemsOperator.execute.__wrapped__(task, context)  # type: ignore[attr-defined]
+    (url,) = (call.args[1] for call in ti.xcom_push.call_args_list if call.args[0] == MAP_RUN_KEY)
+    return str(url)
+
+
+def assert_entered(url: str, storage: Path) -> None:
+    """From outside the map run is found by its ARN, and whose it is."""
+    root = root_of(MapRunFolder(open_folder(url)), Connections())
+    arn = Plan.from_dict(root.read(PLAN)).map_run.arn
+    assert find_map_run(arn, storage.as_uri()).url == root.url
+    assert owner_of(root) == Owner("d", "r", "m.read_items")
+
+
+class Killed(BaseException):
+    """Nothing that the task does can catch it."""
+
+
+def test_read_items_that_is_killed_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another attempt goes on with can be found."""
+    left = 0
+
+    def dying(write: Any) -> Any:
+        def killed(*arguments: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return write(*arguments)
+
+        return killed
+
+    for name in ("put", "put_if_absent", "create"):
+        monkeypatch.setattr(LocalStore, name, dying(getattr(LocalStore, name)))
+    kills = 0
+    for writes in range(100):
+        storage = tmp_path / str(writes)
+        task = read_items_task(storage)
+        left = writes
+        try:
+            read_items(task)
+            break
+        except Killed:
+            kills += 1
+        left = 100
+        assert_entered(read_items(task), storage)
+    assert kills >= 4  # owner, catalog, what is remembered, plan
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_map_run_that_is_gone_on_with_is_entered_too(begun: bool, tmp_path: Path) -> None:
+    task = read_items_task(tmp_path)
+    url = read_items(task)
+    if begun:
+        MapRunFolder(open_folder(url)).stop(StopReason("", "stopped by hand", aborted=True))
+        write_results(MapRunFolder(open_folder(url)), Connections())
+    for path in (*tmp_path.glob("~map-runs/*"), *tmp_path.rglob("owner.json")):
+        path.unlink()
+    again = read_items(task)
+    assert again == (f"{url}/redrives/1" if begun else url)
+    assert_entered(again, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ def context(dag_id: str = "d", run_id: str = RUN_ID) -> Any:
 
 
 def test_the_folder_names_dag_run_and_group() -> None:
-    expected = "s3://b/runs/d/scheduled__2024-01-01T00_00_00_00_00/outer.m"
+    expected = "s3://b/runs/d/scheduled__2024-01-01T00_00_00_00_00~d1a4594e/outer.m"
     assert map_runs_url("s3://b/runs/", context(), "outer.m") == expected
 
 
@@ -39,7 +40,29 @@ def test_the_argument_the_configuration_the_home(monkeypatch: pytest.MonkeyPatch
     [("..", "__"), ("../../etc", ".._.._etc"), ("a/b", "a_b"), ("\0", "_"), ("ü", "_"), (".", "_"), ("a%2Fb", "a_2Fb")],
 )
 def test_a_run_id_is_never_a_path(run_id: str, name: str) -> None:
-    assert map_runs_url("file:///s", context(run_id=run_id), "m") == f"file:///s/d/{name}/m"
+    found = map_runs_url("file:///s", context(run_id=run_id), "m")
+    assert re.fullmatch(rf"file:///s/d/{re.escape(name)}~[0-9a-f]{{8}}/m", found)
+
+
+def test_each_text_has_a_folder_of_its_own() -> None:
+    """What is remembered in it is which map run another attempt goes on with."""
+    texts = ["run_1", "run+1", "run/1", "订单", "地区", ".", "..", "_", "__", "", "x" * 150, "x" * 151, "x" * 152]
+    texts += [map_runs_url("s3://b", context(run_id=text), "m").split("/")[-2] for text in ("run+1", "订单", "x" * 151)]
+    for ids in (lambda text: (text, "r", "m"), lambda text: ("d", text, "m"), lambda text: ("d", "r", text)):
+        urls = {
+            map_runs_url("s3://b", context(dag_id, run_id), group_id) for dag_id, run_id, group_id in map(ids, texts)
+        }
+        assert len(urls) == len(texts)
+
+
+@pytest.mark.parametrize("text", ["run_1", "a.b=c-d", "backfill-20240101", "x" * 150])
+def test_a_plain_name_stays(text: str) -> None:
+    assert map_runs_url("s3://b", context(run_id=text), text) == f"s3://b/d/{text}/{text}"
+
+
+def test_a_long_name_is_cut() -> None:
+    found = map_runs_url("s3://b", context(run_id="x" * 10_000), "m")
+    assert re.fullmatch(r"s3://b/d/x{141}~[0-9a-f]{8}/m", found)
 
 
 def test_storage_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:

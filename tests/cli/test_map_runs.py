@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.runtime.parallel import PlannedMap
 
 from .running import sfdm
@@ -66,3 +68,28 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert code == 2 and told.startswith("sfdm: MaxConcurrency")
     assert _refused("set", url, "--tolerated-failure-percentage", "101")[0] == 2
     assert _refused("stop", planned.plan.map_run.arn)[0] == 2
+
+
+@pytest.mark.parametrize("command", ["describe", "set", "stop", "redrive"])
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        ('{"version": 99}', "the plan has version 99; this release reads version 1"),
+        ('{"version": 1}', "the plan is not what was written: KeyError('source')"),
+        ('{"versi', "plan.json: it was not written whole"),
+    ],
+)
+def test_a_plan_that_cannot_be_read(plan: str, told: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(plan)
+    given = ("--max-concurrency", "1") if command == "set" else ()
+    code, error = _refused(command, tmp_path.as_uri(), *given)
+    assert (code, error.count("\n")) == (3, 1)
+    assert error.startswith(f"sfdm: {tmp_path.as_uri()}") and told in error
+
+
+def test_a_catalog_that_is_not_what_was_written(tmp_path: Path) -> None:
+    planned = PlannedMap(tmp_path, abs, [1], 1)
+    (tmp_path / "runs/~map-runs").mkdir()
+    (tmp_path / "runs/~map-runs" / planned.plan.map_run.uuid).write_text("[")
+    code, error = _refused("describe", planned.plan.map_run.arn, "--storage", str(tmp_path / "runs"))
+    assert code == 2 and f"~map-runs/{planned.plan.map_run.uuid} is not what was written" in error

@@ -28,7 +28,7 @@ from airflow_provider_sfdm.core.map_run_updates import MapRunLimits
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.runtime.catalog import Owner, enter, find_map_run, owner_of
 from airflow_provider_sfdm.runtime.limits import Limits, change_limits, limits_of
-from airflow_provider_sfdm.storage import open_folder
+from airflow_provider_sfdm.storage import StorageError, open_folder
 from tests.runtime.helpers import results
 from tests.runtime.parallel import PlannedMap
 
@@ -268,13 +268,13 @@ def test_by_its_arn(tmp_path: Path) -> None:
 def test_in_the_catalog(tmp_path: Path) -> None:
     planned = PlannedMap(tmp_path / "dag/run", abs, [1], 1)
     store = open_folder(tmp_path.as_uri())
-    enter(store, planned.folder, planned.plan.map_run.uuid, Owner("dag", "run", "group"))
+    enter(store, planned.folder, planned.plan.map_run.uuid, Owner("dag", "run", "group.read_items"))
     found = find_map_run(planned.plan.map_run.arn, tmp_path.as_uri())
     assert found.url == planned.folder.url
-    assert owner_of(found) == Owner("dag", "run", "group")
+    assert owner_of(found) == Owner("dag", "run", "group.read_items")
 
 
-@pytest.mark.parametrize("path", ["../other", "/etc", "a//b", ".", ""])
+@pytest.mark.parametrize("path", ["../other", "%2e%2e/other", "/etc", "a//b", ".", ""])
 def test_a_catalog_cannot_lead_elsewhere(path: str, tmp_path: Path) -> None:
     planned = PlannedMap(tmp_path / "other", abs, [1], 1)
     uuid = planned.plan.map_run.uuid
@@ -282,6 +282,24 @@ def test_a_catalog_cannot_lead_elsewhere(path: str, tmp_path: Path) -> None:
     (tmp_path / "runs/~map-runs" / uuid).write_text(json.dumps({"path": path}))
     with pytest.raises(MapRunNotFound, match="leads out of it"):
         find_map_run(planned.plan.map_run.arn, (tmp_path / "runs").as_uri())
+
+
+@pytest.mark.parametrize("entry", ["", "[", "[]", "1", "null", "{}", '{"path": 3}', '{"path": null}', "[" * 100_000])
+def test_an_entry_that_is_not_what_was_written(entry: str, tmp_path: Path) -> None:
+    planned = PlannedMap(tmp_path, abs, [1], 1)
+    uuid = planned.plan.map_run.uuid
+    (tmp_path / "runs/~map-runs").mkdir(parents=True)
+    (tmp_path / "runs/~map-runs" / uuid).write_text(entry)
+    with pytest.raises(MapRunNotFound, match=f"~map-runs/{uuid} is not what was written"):
+        find_map_run(planned.plan.map_run.arn, (tmp_path / "runs").as_uri())
+
+
+@pytest.mark.parametrize("content", ["{}", '{"dag_id": "d"}', '{"dag_id": "d", "run_id": "r", "group_id": "g"}'])
+def test_an_owner_that_is_not_what_was_written(content: str, tmp_path: Path) -> None:
+    folder = PlannedMap(tmp_path, abs, [1], 1).folder
+    folder.store.put("owner.json", content.encode())
+    with pytest.raises(StorageError, match=r"owner\.json: it is not what was written"):
+        owner_of(folder)
 
 
 @pytest.mark.parametrize("uuid", ["../x", "a/b", ".."])
