@@ -26,11 +26,18 @@ from airflow_provider_sfdm import (
 )
 from airflow_provider_sfdm.core.map_run_updates import MapRunLimits
 from airflow_provider_sfdm.core.tolerance import FailureTolerance
+from airflow_provider_sfdm.runtime import limits
 from airflow_provider_sfdm.runtime.catalog import Owner, enter, find_map_run, owner_of
 from airflow_provider_sfdm.runtime.limits import Limits, change_limits, limits_of
 from airflow_provider_sfdm.storage import StorageError, open_folder
 from tests.runtime.helpers import results
 from tests.runtime.parallel import PlannedMap
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two seconds between looks these tests would take three times as long; test_scheduler.py has them."""
+    monkeypatch.setattr(limits, "LOOK_SECONDS", 0.5)
 
 
 class InFlight:
