@@ -149,7 +149,8 @@ def test_the_most_that_can_be_set(tmp_path: Path) -> None:
     assert planned.finish().max_concurrency == 10_000
 
 
-def test_a_partition_that_begins_later_does_not_go_beyond(tmp_path: Path) -> None:
+def test_a_partition_that_begins_later_does_not_go_beyond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOOK_SECONDS", 2.0)  # as it is: it must be long beside a tick of the watch
     flight = InFlight()
     planned = PlannedMap(tmp_path, flight.waiting, list(range(400)), 2, max_concurrency=40)
     change_limits(planned.folder, planned.plan, MapRunLimits(max_concurrency=4))
