@@ -44,6 +44,10 @@ def redrive(options: Namespace) -> int:
 
 
 def _redrive(map_run: str, **place: Any) -> dict[str, Any]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ..core.arns import MAX_NAME
+    from ..core.names import safe_name
     from ..runtime.catalog import find_map_run, owner_of
     from ..runtime.control import describe_map_run
     from ..runtime.redrive import NotRedrivable
@@ -55,9 +59,19 @@ def _redrive(map_run: str, **place: Any) -> dict[str, Any]:
     owner = owner_of(folder)
     if owner is None:
         raise NotRedrivable(f"no DAG has begun {summary.map_run_arn}: redrive_map() redrives those of scripts")
+    # The ARN that was given counts, not what whoever writes in the storage says.
+    name = str(summary.map_run_arn).split(":")[6].partition("/")[0]
+    if "://" not in map_run:
+        name = map_run.split(":")[6].partition("/")[0]
+    if not f"{name}.".startswith(f"{safe_name(owner.dag_id)}.") and len(name) < MAX_NAME:
+        raise NotRedrivable(f"{folder.url} says that it is of the DAG {owner.dag_id}, and its ARN that it is of {name}")
     from .clearing import clear_tasks
 
-    cleared = clear_tasks(owner)
+    try:
+        cleared = clear_tasks(owner)
+    except SQLAlchemyError as error:
+        what = str(error).splitlines()[0]
+        raise Broken(f"Airflow's database cannot be used: {what}; is this the environment of its scheduler?") from None
     return {"mapRunArn": summary.map_run_arn, "dagId": owner.dag_id, "dagRunId": owner.run_id, "cleared": cleared}
 
 
@@ -81,7 +95,10 @@ def _print(options: Namespace, function: Callable[..., Any], **arguments: Any) -
         raise Broken(str(error)) from None
     except UnreadablePlan as error:
         raise Broken(f"{options.map_run}: {error}") from None
-    print_json(result.to_dict() if isinstance(result, MapRunSummary) else result)
+    if isinstance(result, MapRunSummary):
+        # AWS's DescribeMapRun has no output either: it may be a quarter of a megabyte.
+        result = {name: value for name, value in result.to_dict().items() if name != "output"}
+    print_json(result)
     return SUCCEEDED
 
 

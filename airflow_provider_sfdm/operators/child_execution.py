@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..compat import (
+    AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     BaseOperator,
@@ -24,7 +25,7 @@ from ..local.invocation import ChildFailed, encode_output
 from ..runtime.children import Outcome
 from ..runtime.folder import MapRunFolder
 from ..runtime.outside import child_to_start, record_child
-from ..runtime.redrive import redrive_partition
+from ..runtime.redrive import NotRedrivable, redrive_partition
 from ..runtime.slots import MustWait
 from ..storage import Connections, open_folder
 
@@ -36,7 +37,10 @@ _ENDED = _FAILED | {"success", "skipped", "removed"}
 def _folder(partition: Any, connections: Connections) -> MapRunFolder:
     """Where the child runs: where the map run was planned, or, after its end, a redrive of what was cleared."""
     folder = MapRunFolder(open_folder(partition["map_run"], connections))
-    return redrive_partition(folder, partition["index"], connections, time.time())
+    try:
+        return redrive_partition(folder, partition["index"], connections, time.time())
+    except NotRedrivable as reason:
+        raise AirflowFailException(str(reason)) from None
 
 
 class StartChildOperator(BaseOperator):

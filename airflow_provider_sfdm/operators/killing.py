@@ -15,7 +15,11 @@ from ..runtime.folder import MapRunFolder
 from ..runtime.stop import StopReason, StopSignal
 from ..storage import Connections, StorageError
 
-STOPPED = StopReason("States.TaskFailed", "the task was stopped from outside", local=True)
+STOPPED = StopReason(
+    "States.TaskFailed",
+    "the task was stopped from outside: another attempt goes on from what was recorded",
+    local=True,
+)
 """It was cleared, or its worker goes away: the other partitions go on, and a retry goes on with this one."""
 
 # Airflow sends SIGKILL 5 s after SIGTERM. A child that cannot be aborted gets less, as its partition's end is to be

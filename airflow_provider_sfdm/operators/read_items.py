@@ -17,7 +17,7 @@ from ..runtime.catalog import Owner, enter
 from ..runtime.ends import root_of
 from ..runtime.engine import plan_map_run
 from ..runtime.folder import MapRunFolder
-from ..runtime.plan import Partition, Plan
+from ..runtime.plan import Partition, Plan, SourceKind
 from ..runtime.remembered import LastMapRun, data_of, fingerprint
 from ..runtime.sources import STATE_DATA
 from ..runtime.watch import LOG_SECONDS
@@ -180,7 +180,7 @@ def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
     task.log.info(
         "Read %s from %s: %s%s, at most %s at once; MaxConcurrency %s; tolerating %s",
         counted(plan.items, "item"),
-        plan.source.label if plan.source.label not in ("", STATE_DATA) else "an array or object",
+        _source(plan),
         batches,
         counted(partitions, "partition"),
         f"{min(task.active, partitions):,}",
@@ -188,6 +188,12 @@ def _log_plan(task: ReadItemsOperator, plan: Plan, folder: str) -> None:
         _tolerance(plan),
     )
     task.log.info("Map run %s in %s", plan.map_run.arn, folder)
+
+
+def _source(plan: Plan) -> str:
+    if plan.source.kind is SourceKind.CHILDREN:
+        return "the FAILED and PENDING records of an earlier map run"
+    return plan.source.label if plan.source.label not in ("", STATE_DATA) else "an array or object"
 
 
 def _tolerance(plan: Plan) -> str:

@@ -84,7 +84,8 @@ def find_map_run(
             "map_run", f"{arn.text} is on AWS: there UpdateMapRunOperator, or the AWS command line, does this"
         )
     if not storage:
-        raise InvalidDefinition("storage", "an ARN alone does not say where the map run is: name the storage, too")
+        problem = "an ARN alone does not say where the map run is: name the storage, too (--storage)"
+        raise InvalidDefinition("storage", problem)
     return _in_storage(str(arn.name), open_folder(storage, connections), connections)
 
 
@@ -96,7 +97,9 @@ def _in_storage(uuid: str, store: ObjectStore, connections: Connections) -> MapR
         raise MapRunNotFound(f"what {store.root} has of map run {uuid} leads out of it: {path!r}")
     folder = MapRunFolder(open_folder(f"{store.root}/{path}", connections))
     if folder.find(PLAN) is None:
-        raise MapRunNotFound(f"there is no map run {uuid} in {store.root}")
+        raise MapRunNotFound(
+            f"there is no map run {uuid} in {store.root}; of a map with a storage= of its own give the folder's URL"
+        )
     return folder
 
 

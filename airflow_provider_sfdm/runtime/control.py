@@ -69,7 +69,9 @@ def update_map_run(
         tolerated_failure_percentage=tolerated_failure_percentage,
     )
     if not limits:
-        raise InvalidDefinition("limits", "give a limit to change")
+        raise InvalidDefinition(
+            "limits", "give max_concurrency, tolerated_failure_count or tolerated_failure_percentage"
+        )
     folder, plan, connections = _found(map_run, storage, connections)
     _refuse_ended(folder, plan)
     change_limits(folder, plan, limits)

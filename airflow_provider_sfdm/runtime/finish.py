@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..core.counters import Counts, MapRunStatus
+from ..core.counters import Counts, MapRunStatus, counted
 from ..core.errors import DataLimitExceeded, ExceedToleratedFailureThreshold, ResultWriterFailed
 from ..core.json import dumps, loads
 from ..core.limits import MAX_PAYLOAD_BYTES
@@ -41,11 +41,13 @@ def write_results(folder: MapRunFolder, connections: Connections, *, close: bool
     """
     plan = Plan.from_dict(folder.read(PLAN))
     destination = open_folder(plan.destination.root, connections)
-    ends = [end.content if end else None for end in ends_of(folder, plan, connections, close=close)]
+    found = ends_of(folder, plan, connections, close=close)
+    ends = [end.content if end else None for end in found]
     before = plan.before
     items, executions = total(plan, ends, "items", before), total(plan, ends, "executions", before)
     limits = limits_of(folder, plan)
-    error = _verdict(limits.tolerance, folder.stop_reason(), ends, items)
+    not_cleared = {number for number, end in enumerate(found) if end is not None and end.redrive < plan.redrive_count}
+    error = _verdict(limits.tolerance, folder.stop_reason(), ends, items, not_cleared)
     manifest_key = _write_manifest(plan, ends, before, destination)
     output: Any = None
     if plan.destination.exported:
@@ -103,21 +105,30 @@ def total(plan: Plan, ends: Iterable[dict[str, Any] | None], what: str, before: 
 
 
 def _verdict(
-    tolerance: FailureTolerance, stopped: StopReason | None, ends: list[dict[str, Any] | None], items: Counts
+    tolerance: FailureTolerance,
+    stopped: StopReason | None,
+    ends: list[dict[str, Any] | None],
+    items: Counts,
+    not_cleared: Container[int],
 ) -> StopReason | None:
     """Why the map run did not succeed, or None."""
     if stopped is not None:
         return stopped
-    for end in ends:  # a partition could store its end, but then not the flag
+    for number, end in enumerate(ends):  # a partition could store its end, but then not the flag
         if end is not None and "stopped" in end:
-            return StopReason.from_dict(end["stopped"])
+            reason = StopReason.from_dict(end["stopped"])
+            if number not in not_cleared:
+                return reason
+            pending = counted(end["executions"]["pending"] + end["executions"]["aborted"], "child execution")
+            cause = f"{reason.cause} before, and partition {number}, of which {pending} did not run, was not cleared"
+            return StopReason(reason.error, cause, reason.aborted)
     if tolerance.exceeded(items.unsuccessful, items.total):
         return StopReason(ExceedToleratedFailureThreshold.error, ExceedToleratedFailureThreshold.CAUSE)
     lost = [str(number) for number, end in enumerate(ends) if end is None or end.get("lost")]
     if lost:
         return StopReason(
             "States.TaskFailed",
-            f"partition {', '.join(lost)} of {len(ends)} ended without results: see the log of its task",
+            f"partition {', '.join(lost)} of {len(ends)} was not run to its end: see the log of its task",
         )
     return None
 

@@ -129,7 +129,7 @@ class PartitionWatch:
         if not self._stop.is_set() and (reason := self._folder.stop_reason()) is not None:
             self._flagged = True
             if self._stop.set(reason):
-                log.warning("The map run was stopped: %s: %s", reason.error, reason.cause)
+                log.warning("The map run was stopped: %s", ": ".join(filter(None, (reason.error, reason.cause))))
 
     def _flag(self) -> None:
         reason = self._stop.of_map_run

@@ -106,7 +106,6 @@ def test_what_has_succeeded(failed: Failed) -> None:
     ("changed", "told"),
     [
         ({"task_id": "old.read_items"}, f"the DAG {DAG} has no map with a task old.read_items any more"),
-        ({"dag_id": "old"}, "this Airflow has no DAG old"),
         ({"run_id": "old"}, f"this Airflow has no run old of {DAG}"),
     ],
 )
@@ -116,6 +115,15 @@ def test_what_this_airflow_does_not_have(changed: dict[str, str], told: str, fai
     assert owner == {"dag_id": DAG, "run_id": failed.run_id, "task_id": "effect.read_items"}
     failed.folder.write("owner.json", {**owner, **changed})
     assert failed.redrive() == (1, f"sfdm: {told}")
+    assert None not in failed.states()
+
+
+def test_what_is_said_to_be_of_another_dag(failed: Failed) -> None:
+    """Whoever writes in the storage must not have tasks of any other DAG run again."""
+    owner = failed.folder.read("owner.json")
+    failed.folder.write("owner.json", {**owner, "dag_id": "other"})
+    told = f"sfdm: {failed.folder.url} says that it is of the DAG other, and its ARN that it is of {DAG}.effect"
+    assert failed.redrive() == (1, told)
     assert None not in failed.states()
 
 

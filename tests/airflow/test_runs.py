@@ -289,7 +289,7 @@ def test_a_child_whose_end_is_lost_does_not_keep_its_place(run_dag: Any) -> None
     summary = run.xcom("child.write_results")
     counts = summary["executionCounts"]
     assert (counts["succeeded"], counts["pending"]) == (2, 1)
-    assert summary["cause"].startswith("partition 0 of 3 ended without results")
+    assert summary["cause"].startswith("partition 0 of 3 was not run to its end")
 
 
 def test_a_try_after_the_end_was_recorded_tells_that(run_dag: Any, caplog: pytest.LogCaptureFixture) -> None:

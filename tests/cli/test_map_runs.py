@@ -63,7 +63,10 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert _refused("describe", "some")[0] == 2
     planned = PlannedMap(tmp_path, abs, [1], 1)
     url = planned.folder.url
-    assert _refused("set", url) == (2, "sfdm: limits: give a limit to change\n")
+    assert _refused("set", url) == (
+        2,
+        ("sfdm: limits: give max_concurrency, tolerated_failure_count or tolerated_failure_percentage\n"),
+    )
     code, told = _refused("set", url, "--max-concurrency", "10001")
     assert code == 2 and told.startswith("sfdm: MaxConcurrency")
     assert _refused("set", url, "--tolerated-failure-percentage", "101")[0] == 2

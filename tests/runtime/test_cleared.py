@@ -129,7 +129,7 @@ def test_a_partition_whose_task_had_died_for_good(tmp_path: Path) -> None:
     tasks.run(0, 2)
     summary = tasks.end()
     assert (summary.status, summary.error) == ("FAILED", "States.TaskFailed")
-    assert summary.cause is not None and summary.cause.startswith("partition 1 of 3 ended without results")
+    assert summary.cause is not None and summary.cause.startswith("partition 1 of 3 was not run to its end")
     assert records(summary)["PENDING"] == [3, 4, 5]
     tasks.run(1)
     assert tasks.calls == [3, 4, 5]
@@ -439,3 +439,22 @@ def test_what_was_left_without_a_summary(tmp_path: Path) -> None:
     tasks.run(0, 1)
     summary = tasks.end()
     assert (summary.status, summary.redrive_count, summary.execution_counts.succeeded) == ("SUCCEEDED", 1, 8)
+
+
+def test_why_it_is_still_no_success(tmp_path: Path) -> None:
+    """What was repaired is not named as the reason: it is the partition that was not cleared."""
+    tasks = Tasks(tmp_path, 9, 3, tolerated_failure_percentage=0)
+    tasks.bad = {0}
+    tasks.run(0)
+    tasks.run(1, 2)
+    assert tasks.end().error == "States.ExceedToleratedFailureThreshold"
+    tasks.bad = set()
+    tasks.run(0, 1)
+    summary = tasks.end()
+    assert (summary.status, summary.execution_counts.failed, summary.execution_counts.pending) == ("FAILED", 0, 3)
+    assert summary.cause == (
+        "The specified tolerated failure threshold was exceeded before, "
+        "and partition 2, of which 3 child executions did not run, was not cleared"
+    )
+    tasks.run(2)
+    assert tasks.end().status == "SUCCEEDED"

@@ -29,6 +29,7 @@ from airflow_provider_sfdm.core.tolerance import FailureTolerance
 from airflow_provider_sfdm.runtime import limits
 from airflow_provider_sfdm.runtime.catalog import Owner, enter, find_map_run, owner_of
 from airflow_provider_sfdm.runtime.limits import Limits, change_limits, limits_of
+from airflow_provider_sfdm.runtime.stop import StopReason
 from airflow_provider_sfdm.storage import StorageError, open_folder
 from tests.runtime.helpers import results
 from tests.runtime.parallel import PlannedMap
@@ -162,6 +163,22 @@ def test_a_partition_that_begins_later_does_not_go_beyond(tmp_path: Path, monkey
             end.result(60)
     assert flight.most == 4
     assert planned.finish().status == "SUCCEEDED"
+
+
+def test_a_partition_that_has_ended_leaves_its_share_at_once(tmp_path: Path) -> None:
+    flight = InFlight()
+    planned = PlannedMap(tmp_path, flight.waiting, list(range(600)), 2, max_concurrency=40)
+    change_limits(planned.folder, planned.plan, MapRunLimits(max_concurrency=8))
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(planned.run, index) for index in (0, 1)]
+        until(lambda: flight.ended > 20)
+        planned.folder.write_partition(0, {"as": "if it had ended"})
+        began = time.monotonic()
+        until(lambda: flight.most_in(0.2) >= 12)
+        assert time.monotonic() - began < 5, "long before it is taken for dead"
+        planned.folder.stop(StopReason("", "enough", aborted=True))
+        for end in ends:
+            end.exception(30)
 
 
 def test_a_tolerance_that_is_lowered_below_what_has_failed(tmp_path: Path) -> None:

@@ -435,3 +435,24 @@ def test_all_had_succeeded_when_the_last_task_died(tmp_path: Path) -> None:
     assert (counts.succeeded, counts.total, counts.results_written) == (ITEMS, ITEMS, ITEMS)
     assert sorted(child.input for child in MapRunResults.from_summary(summary).succeeded()) == list(range(ITEMS))
     assert len(calls) == ITEMS
+
+
+def test_the_date_of_one_that_is_still_pending(tmp_path: Path) -> None:
+    """It had failed; two redrives are stopped before it, the third runs it: its date is that of the third."""
+    summary = run(tmp_path, Orders(0, 1), given=[0, 1], tolerated_failure_count=1)
+    assert summary.execution_counts.failed == 2
+    folder = MapRunFolder(open_folder((tmp_path / "runs" / _uuid(summary)).as_uri(), CONNECTIONS))
+    definition = DistributedMap(item_processor=Orders(0))
+    for _ in range(2):
+        following, _plan = plan_redrive(folder, CONNECTIONS, partitions=1, now=time.time())
+        following.stop(StopReason("", "by hand", aborted=True))
+        run_partition(definition, following, 0, invocation_factory(definition, CONNECTIONS), CONNECTIONS)
+        stopped = write_results(following, CONNECTIONS)
+        assert (stopped.status, stopped.execution_counts.pending) == ("ABORTED", 2)
+        time.sleep(0.002)
+    redriven = again(tmp_path, stopped, Orders())
+    done = names(redriven, "SUCCEEDED")
+    assert {record["RedriveDate"] for record in done.values()} == {redriven.redrive_date}
+    assert {record["StartDate"] for record in done.values()} == {
+        record["StartDate"] for record in names(summary, "FAILED").values()
+    }
