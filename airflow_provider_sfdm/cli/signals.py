@@ -25,11 +25,13 @@ class Ended(KeyboardInterrupt):
 class _Handler:
     def __init__(self) -> None:
         self._deaf_until = 0.0
+        self.has_ended = False
 
     def __call__(self, number: int, frame: object) -> None:
         now = time.monotonic()
         if now >= self._deaf_until:
             self._deaf_until = now + _DEAF_SECONDS
+            self.has_ended = True
             raise Ended(signal.Signals(number))
 
 
@@ -50,5 +52,7 @@ def ended_by_signals() -> Iterator[None]:
         yield
     finally:
         for number, former in before.items():
-            # None: not set by Python
-            signal.signal(number, signal.SIG_DFL if former is None else former)
+            if former in (None, signal.SIG_DFL):  # None: not set by Python
+                # One more of them, as the process ends, must not take the exit code of the first away.
+                former = signal.SIG_IGN if handler.has_ended else signal.SIG_DFL
+            signal.signal(number, former)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _PARTS = (
     "attempts/", "journal/", "partitions/", "progress/", "reclaims/", "claims/", "slots/", "stop.json", "plan.json",
-    "summary.json", "last.json", "children.jsonl", "before.json", "manifest.json", "items.jsonl", "items-",
+    "summary.json", "last.json", "children-", "manifest.json", "items.jsonl", "items-",
     "reading/", "results/",
 )  # fmt: skip
 
