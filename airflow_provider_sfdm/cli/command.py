@@ -43,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     level = logging.INFO if getattr(options, "verbose", False) else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    return perform(options.function, options)
+    return perform(options.function, options, as_process=True)
 
 
-def perform(function: Any, options: argparse.Namespace) -> int:
-    """Run a command, however it ends, and return its exit code."""
+def perform(function: Any, options: argparse.Namespace, *, as_process: bool = False) -> int:
+    """Run a command, however it ends, and return its exit code. ``as_process``: the process ends with it."""
     try:
-        with ended_by_signals():
+        with ended_by_signals(as_process=as_process):
             code: int = function(options)
         return code
     except UsageProblem as problem:

@@ -36,9 +36,12 @@ class _Handler:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def ended_by_signals(*, as_process: bool = False) -> Iterator[None]:
     """While the block runs Ctrl-C, SIGTERM and SIGHUP raise Ended, unless they are ignored (nohup). More of them do
     nothing for as long as it takes to end what is under way; then they do again.
+
+    :param as_process: whether the process ends with the block. Then one more of them, as it ends, does not take the
+        exit code of the first away.
     """
     if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield
@@ -52,7 +55,6 @@ def ended_by_signals() -> Iterator[None]:
         yield
     finally:
         for number, former in before.items():
-            if former in (None, signal.SIG_DFL):  # None: not set by Python
-                # One more of them, as the process ends, must not take the exit code of the first away.
-                former = signal.SIG_IGN if handler.has_ended else signal.SIG_DFL
-            signal.signal(number, former)
+            # None: not set by Python
+            restored = signal.SIG_DFL if former is None else former
+            signal.signal(number, signal.SIG_IGN if as_process and handler.has_ended else restored)
