@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Any
 
 from ..core.counters import counted
-from ..storage import Connections, open_folder
+from ..storage import Connections
 from .cleared import partition_of
+from .ending import Ending
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
 from .plan import Plan
 from .reading import partition_children
 from .recorder import Recorder
-from .result_files import ResultFiles
 from .stop import StopSignal
 
 log = logging.getLogger(__name__)
@@ -31,36 +32,20 @@ def close_partition(folder: MapRunFolder, index: int, connections: Connections) 
     plan = Plan.from_dict(folder.read(PLAN))
     partition, before = partition_of(plan, folder, index)
     journal = Journal(folder, index, math.inf, StopSignal())
-    destination = open_folder(plan.destination.root, connections)
-    files = ResultFiles(
-        destination,
-        plan.result_folder,
-        plan.destination.output_type,
-        index,
-        len(plan.partitions),
-        journal.attempt,
-        map_run=folder.store,
-    )
-    recorder = Recorder(plan, partition, files, before=before)
-    sent = stored = False
-    try:
+    ending = Ending(plan, partition, folder, journal.attempt, connections)
+    recorder = Recorder(plan, partition, ending.files, before=before)
+
+    def content() -> dict[str, Any]:
+        # One whose task died when all was done has lost nothing.
+        return recorder.content(ending.files) | {"lost": recorder.executions.pending > 0}
+
+    with ending:
         done = recorder.restore(journal.recorded()) or (lambda index: False)
         recorder.flush()
         for child in partition_children(plan, partition, folder, connections, per_item=False):
             if not done(child.index):
                 recorder.pending(child)
-        files.close()
-        content = recorder.content(files)
-        # One whose task died when all was done has lost nothing.
-        content["lost"] = recorder.executions.pending > 0
-        sent = True
-        stored = folder.write_partition(index, content)
-        if not stored:  # another attempt has ended it in the meantime, and these files are not its
-            files.discard()
-    except BaseException:
-        if not sent:  # else it may have been stored, whatever the answer was
-            files.discard()
-        raise
+        stored = ending.store(content)
     folder.discard_attempts(index)
     if stored:
         what = counted(recorder.executions.finished, "child execution")

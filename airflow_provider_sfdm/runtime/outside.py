@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..core.counters import Counts
-from ..storage import Connections, open_folder
+from ..storage import Connections
 from .children import Child, Outcome
 from .cleared import Before, partition_of
+from .ending import Ending
 from .folder import PLAN, MapRunFolder
 from .limits import LiveLimits
 from .partition import PartitionEnd, discard_attempts, recorded_end
 from .plan import Partition, Plan
 from .reading import partition_children
 from .recorder import Recorder
-from .result_files import ResultFiles
 from .slots import Ended, free_slot, take_slot
 from .stop import StopSignal
 from .watch import PartitionWatch
@@ -70,16 +70,13 @@ def _record(
     outcome: Outcome | None,
     connections: Connections,
 ) -> PartitionEnd:
-    index = partition.index
-    destination = open_folder(plan.destination.root, connections)
-    output_type = plan.destination.output_type
-    files = ResultFiles(destination, plan.result_folder, output_type, index, len(plan.partitions), attempt)
-    recorder = Recorder(plan, partition, files, before=before)
+    ending = Ending(plan, partition, folder, attempt, connections)
+    recorder = Recorder(plan, partition, ending.files, before=before)
     stop = StopSignal()
     progress = recorder.items, recorder.executions
-    sent = False
-    try:
-        with PartitionWatch(folder, index, progress, LiveLimits(folder, plan, partition), plan.items, stop):
+    limits = LiveLimits(folder, plan, partition)
+    with ending:
+        with PartitionWatch(folder, partition.index, progress, limits, plan.items, stop):
             for child in partition_children(plan, partition, folder, connections, per_item=False):
                 if outcome is None:
                     recorder.pending(child)
@@ -87,18 +84,9 @@ def _record(
                     recorder.started(child)
                     recorder.ended(child, outcome)
             recorder.flush()
-        files.close()
-        content = recorder.content(files)
-        sent = True
-        stored = folder.write_partition(index, content)
-    except BaseException:
-        if not sent:  # else it may have been stored, whatever the answer was, and these are its files
-            files.discard()
-        raise
-    if not stored:
-        files.discard()
-        end = recorded_end(folder, partition)
-        assert end is not None, "another attempt has ended it"
+        stored = ending.store(lambda: recorder.content(ending.files))
+    if not stored and (end := recorded_end(folder, partition)) is not None:
         return end
+    content = recorder.content(ending.files)
     items, executions = Counts.from_dict(content["items"]), Counts.from_dict(content["executions"])
     return PartitionEnd(partition, items, executions, 0.0, stop.reason)

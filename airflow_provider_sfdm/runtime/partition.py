@@ -16,12 +16,13 @@ from ..core.summary import states_error
 from ..local.unfinished import finish
 from ..local.waiting import SETTLE_SECONDS, settle
 from ..states.lifetime import Lifetime
-from ..storage import Connections, open_folder
+from ..storage import Connections
 from ..storage.base import StorageError
 from .children import Child, ChildPolicy, Outcome, whole
 from .cleared import Before, partition_of
 from .concurrency import Concurrency
 from .concurrent import run_concurrently
+from .ending import Ending
 from .folder import PLAN, MapRunFolder
 from .journal import Journal
 from .limits import LiveLimits
@@ -30,7 +31,6 @@ from .plan import Partition, Plan
 from .processors import Invocation, InvocationFactory
 from .reading import partition_children
 from .recorder import Recorder
-from .result_files import ResultFiles
 from .stop import StopReason, StopSignal
 from .watch import PartitionWatch
 
@@ -161,18 +161,9 @@ class _Running:
         on_progress: OnProgress | None,
         journal: Journal | None,
     ) -> None:
-        destination = open_folder(plan.destination.root, connections)
         attempt = 0 if journal is None else journal.attempt
-        self._files = ResultFiles(
-            destination,
-            plan.result_folder,
-            plan.destination.output_type,
-            partition.index,
-            len(plan.partitions),
-            attempt,
-            map_run=folder.store,
-        )
-        self.recorder = Recorder(plan, partition, self._files, journal, before=before)
+        self._ending = Ending(plan, partition, folder, attempt, connections)
+        self.recorder = Recorder(plan, partition, self._ending.files, journal, before=before)
         self._journal = journal
         self.error: StatesError | None = None
         self._definition = definition
@@ -191,24 +182,16 @@ class _Running:
 
     def to_its_end(self, invocation: InvocationFactory, connections: Connections) -> None:
         """Run the children and store how the partition ended."""
-        sent = False
-        try:
-            # What is finished is stored before the watch exchanges the last progress, which may fail.
-            with self._watch, self._keeping():
-                self._children(invocation, connections)
-                self._check()
-                self._files.close()
-                content = self.recorder.content(self._files) | _stored_stop(
-                    self._stop.of_map_run, self.error, self.recorder.executions
-                )
-                sent = True
-                if not self._folder.write_partition(self._partition.index, content):
-                    self._files.discard()
-                    raise _TakenOver("another attempt at this partition has ended it")
-        except BaseException:
-            if not sent:  # else it may have been stored, whatever the answer was, and these are its files
-                self._files.discard()
-            raise
+        # What is finished is stored before the watch exchanges the last progress, which may fail.
+        with self._ending, self._watch, self._keeping():
+            self._children(invocation, connections)
+            self._check()
+            if not self._ending.store(self._content):
+                raise _TakenOver("another attempt at this partition has ended it")
+
+    def _content(self) -> dict[str, Any]:
+        stopped = _stored_stop(self._stop.of_map_run, self.error, self.recorder.executions)
+        return self.recorder.content(self._ending.files) | stopped
 
     def _keeping(self) -> AbstractContextManager[None]:
         return nullcontext() if self._journal is None else self._journal.keeping(self.recorder)
